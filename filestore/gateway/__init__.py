@@ -1,0 +1,1 @@
+"""The HTTP gateway: requests to responses (pure), and the thin server around them."""
