@@ -21,6 +21,7 @@ __all__ = [
     "NotFoundError",
     "RecoveryNeededError",
     "RequestError",
+    "ReservedDatasetNameError",
     "SchemaCompileError",
     "SchemaMismatchError",
     "ShapeError",
@@ -77,6 +78,15 @@ class InvalidIdError(RequestError):
 
 class DatasetNameError(RequestError):
     """A dataset name that is reserved, cannot be a directory, or collides with an existing one."""
+
+
+class ReservedDatasetNameError(DatasetNameError):
+    """A dataset name that upstream reserves."""
+
+    def __init__(self, dataset_name: str) -> None:
+        super().__init__(
+            f'Invalid dataset name: {dataset_name}. Datasets cannot be named "builder" or begin with "tensorzero::"'
+        )
 
 
 class SchemaCompileError(RequestError):

@@ -1,0 +1,147 @@
+"""Datapoints as values: what the store holds, and both wire forms of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from filestore.codec import JSONObject, JSONValue
+from filestore.content import render_input_legacy
+from filestore.functions import FunctionConfig
+from filestore.ids import format_wire_time
+from filestore.tools import ToolParams, render_tool_params_legacy
+
+__all__ = ["TOOL_FIELDS", "ChatDatapoint", "Datapoint", "JsonDatapoint", "render_legacy", "tool_fields"]
+
+TOOL_FIELDS = ("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What chat and JSON datapoints share."""
+
+    dataset_name: str
+    function_name: str
+    id: uuid.UUID
+    input: JSONObject
+    """`{"system"?, "messages": [{"role", "content": [blocks]}]}`."""
+    updated_at: datetime
+    """UTC; the time of the id unless something changed since."""
+    episode_id: uuid.UUID | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    is_custom: bool = True
+    source_inference_id: uuid.UUID | None = None
+    staled_at: datetime | None = None
+    """UTC; when it was soft-deleted, None while it is live."""
+    name: str | None = None
+    replaces: uuid.UUID | None = None
+    """The datapoint whose place this one took when it was updated."""
+    schema_ref: str | None = None
+    """Editor's `$schema` of the file, kept as it is."""
+
+    def _head(self) -> JSONObject:
+        return {
+            "type": self.type,  # type: ignore[attr-defined]  # both leaves have it
+            "dataset_name": self.dataset_name,
+            "function_name": self.function_name,
+            "id": str(self.id),
+            "episode_id": None if self.episode_id is None else str(self.episode_id),
+            "input": self.input,
+        }
+
+    def _tail(self) -> JSONObject:
+        tail: JSONObject = {"tags": dict(self.tags), "is_deleted": False, "is_custom": self.is_custom}
+        if self.source_inference_id is not None:
+            tail["source_inference_id"] = str(self.source_inference_id)
+        if self.staled_at is not None:
+            tail["staled_at"] = format_wire_time(self.staled_at)
+        tail["updated_at"] = format_wire_time(self.updated_at)
+        return tail
+
+    def _named_tail(self) -> JSONObject:
+        tail = self._tail()
+        if self.name is not None:
+            tail["name"] = self.name
+        return tail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatDatapoint(_Common):
+    """A datapoint of a chat function."""
+
+    type: ClassVar[Literal["chat"]] = "chat"
+    output: list[JSONObject] | None = None
+    """Content blocks, or None where no output is expected."""
+    allowed_tools: list[str] | None = None
+    """Keys of configured tools, or None for the function's own."""
+    additional_tools: list[JSONObject] = field(default_factory=list)
+    tool_choice: JSONValue = None
+    """The resolved choice; None means that the datapoint has no tool parameters at all."""
+    parallel_tool_calls: bool | None = None
+    provider_tools: list[JSONObject] = field(default_factory=list)
+
+    @property
+    def tool_params(self) -> ToolParams:
+        """The five tool fields as one value."""
+        return ToolParams(**{name: getattr(self, name) for name in TOOL_FIELDS})
+
+    def to_dict(self) -> JSONObject:
+        """Return the v1 wire form."""
+        value = self._head()
+        if self.output is not None:
+            value["output"] = list[JSONValue](self.output)
+        if self.allowed_tools is not None:
+            value["allowed_tools"] = list[JSONValue](self.allowed_tools)
+        if self.additional_tools:
+            value["additional_tools"] = list[JSONValue](self.additional_tools)
+        if self.tool_choice is not None:
+            value["tool_choice"] = self.tool_choice
+        if self.parallel_tool_calls is not None:
+            value["parallel_tool_calls"] = self.parallel_tool_calls
+        value["provider_tools"] = list[JSONValue](self.provider_tools)
+        value.update(self._named_tail())
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonDatapoint(_Common):
+    """A datapoint of a JSON function."""
+
+    type: ClassVar[Literal["json"]] = "json"
+    output: JSONObject | None = None
+    """`{"raw": text or None, "parsed": value or None}`, or None where no output is expected."""
+    output_schema: JSONValue = field(default_factory=dict)
+
+    def to_dict(self) -> JSONObject:
+        """Return the v1 wire form."""
+        value = self._head()
+        if self.output is not None:
+            value["output"] = self.output
+        value["output_schema"] = self.output_schema
+        value.update(self._named_tail())
+        return value
+
+
+Datapoint = ChatDatapoint | JsonDatapoint
+
+
+def tool_fields(params: ToolParams) -> dict[str, Any]:
+    """Return tool parameters as keyword arguments of `ChatDatapoint`."""
+    return {name: getattr(params, name) for name in TOOL_FIELDS}
+
+
+def render_legacy(datapoint: Datapoint, config: FunctionConfig) -> JSONObject:
+    """Return the old wire form, as clients without a `User-Agent` read it."""
+    value = datapoint._head()
+    value["input"] = render_input_legacy(datapoint.input)
+    if datapoint.output is not None:
+        value["output"] = datapoint.output if isinstance(datapoint, JsonDatapoint) else list(datapoint.output)
+    if isinstance(datapoint, JsonDatapoint):
+        value["output_schema"] = datapoint.output_schema
+    elif datapoint.tool_params.tool_choice is not None:
+        function = config.find_function(datapoint.function_name)
+        value["tool_params"] = render_tool_params_legacy(datapoint.tool_params, function, config)
+    value.update(datapoint._tail())
+    return value

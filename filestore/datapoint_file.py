@@ -1,0 +1,286 @@
+"""The datapoint file: its canonical spelling, and everything people may write instead.
+
+Nothing is said twice: the file name is the id and the directory the dataset, so neither stands inside; fields at their
+default are left out; output schemas are shared files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from filestore.attachments import Attachments
+from filestore.codec import JSONObject, JSONValue, dumps, loads_file, locate
+from filestore.content import InputParser, render_input_for_file
+from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
+from filestore.errors import FileContentError, JSONTextError, ShapeError
+from filestore.functions import FunctionConfig
+from filestore.ids import created_at, format_time, parse_time, spell_dataset_name
+from filestore.outputs import (
+    parse_chat_output_in_file,
+    parse_json_output_in_file,
+    render_chat_output_for_file,
+    render_json_output_for_file,
+)
+from filestore.shapes import Dialect, ObjectReader, describe, expect_flag, expect_text, expect_uuid, parse_list, parse_tags
+from filestore.tools import (
+    ToolParams,
+    parse_additional_tool,
+    parse_names,
+    parse_provider_tool,
+    parse_tool_choice,
+    render_additional_tools_for_file,
+)
+
+__all__ = ["FileContext", "parse_datapoint", "read_datapoint", "read_schema", "render_datapoint", "schema_digest", "schema_reference"]
+
+ENVELOPE = (
+    "$schema",
+    "type",
+    "function_name",
+    "name",
+    "episode_id",
+    "input",
+    "output",
+    "output_raw",
+    "output_schema",
+    "allowed_tools",
+    "additional_tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "provider_tools",
+    "tags",
+    "is_custom",
+    "source_inference_id",
+    "replaces",
+    "updated_at",
+)
+"""The keys of a datapoint file, in canonical order."""
+
+_CHAT_ONLY = ("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools")
+_JSON_ONLY = ("output_raw", "output_schema")
+_HINTS = {
+    "id": "the file name is the id, it does not stand inside",
+    "dataset_name": "the directory is the dataset name, it does not stand inside",
+    "is_deleted": "a deleted datapoint has a tombstone, nothing inside its file",
+    "staled_at": "a deleted datapoint has a tombstone, nothing inside its file",
+    "tool_params": "did you mean `allowed_tools`, `additional_tools` and `tool_choice`?",
+}
+_REFERENCE = re.compile(r"schemas/([0-9a-f]{16,64})\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class FileContext:
+    """What a datapoint file does not say itself.
+
+    Attributes:
+        dataset_name: The dataset the file lies in.
+        config: Today's function config, for a missing `type` or `output_schema`.
+        load_schema: Returns the schema with a digest from the dataset's `schemas/`; raises ShapeError where there is
+            none or its content has another digest.
+    """
+
+    dataset_name: str
+    config: FunctionConfig
+    load_schema: Callable[[str], JSONValue]
+
+
+def schema_digest(data: bytes, taken: Callable[[str], bool] = lambda _: False) -> str:
+    """Return the name of a schema file: the first 16 hex digits of the SHA-256 of its canonical bytes.
+
+    Args:
+        data: Canonical bytes of the schema.
+        taken: Tells whether a file of other content has the name; then a longer digest is used.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    return next((digest[:size] for size in range(16, 65, 8) if not taken(digest[:size])), digest)
+
+
+def schema_reference(value: JSONValue) -> str | None:
+    """Return the digest if `value` is exactly the store's reference to a schema file."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return None
+    target = value.get("$ref")
+    match = _REFERENCE.fullmatch(target) if isinstance(target, str) else None
+    return match.group(1) if match else None
+
+
+def read_datapoint(data: bytes, path: str, datapoint_id: uuid.UUID, context: FileContext) -> Datapoint:
+    """Read a datapoint file.
+
+    Args:
+        data: The bytes of the file, canonical or not.
+        path: How to name the file in an error.
+        datapoint_id: The id its name spells.
+        context: What the file does not say itself.
+
+    Raises:
+        FileContentError: The file is not a datapoint, with the line and column of the mistake.
+    """
+    try:
+        return parse_datapoint(loads_file(data), datapoint_id, context)
+    except JSONTextError as error:
+        raise FileContentError(path, error.line, max(error.column, 1), error.reason) from None
+    except ShapeError as error:
+        line, column = locate(data, error.pointer)
+        raise FileContentError(path, line, column, str(error)) from None
+
+
+def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileContext) -> Datapoint:
+    """Return the datapoint that the value of a file spells.
+
+    Raises:
+        ShapeError: The value is no datapoint; the pointer leads to the mistake.
+    """
+    reader = ObjectReader(value, "a datapoint object")
+    reader.refuse_unknown(ENVELOPE, _HINTS)
+    function_name = reader.require("function_name", expect_text)
+    kind = _parse_kind(reader, function_name, context.config)
+    foreign = _JSON_ONLY if kind == "chat" else _CHAT_ONLY
+    for key in foreign:
+        if key in reader:
+            raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,))
+    directory = spell_dataset_name(context.dataset_name)
+    common = _parse_common(reader, datapoint_id, context, directory)
+    if kind == "chat":
+        return _parse_chat(reader, common)
+    return _parse_json(reader, common, context)
+
+
+def _parse_kind(reader: ObjectReader, function_name: str, config: FunctionConfig) -> str:
+    kind = reader.take("type", expect_text)
+    if kind in ("chat", "json"):
+        return kind
+    if kind is not None:
+        raise ShapeError(f"unknown variant `{kind}`, expected `chat` or `json`", ("type",))
+    function = config.find_function(function_name)
+    if function is None:
+        reason = f"missing field `type`, and function `{function_name}` is not configured to tell it"
+        raise ShapeError(reason)
+    return function.type
+
+
+def _parse_common(
+    reader: ObjectReader, datapoint_id: uuid.UUID, context: FileContext, directory: str
+) -> dict[str, Any]:
+    return {
+        "dataset_name": context.dataset_name,
+        "function_name": reader.require("function_name", expect_text),
+        "id": datapoint_id,
+        "input": reader.require("input", InputParser(Dialect.FILE, Attachments(directory)).parse),
+        "updated_at": reader.take("updated_at", _parse_time) or created_at(datapoint_id),
+        "episode_id": reader.take("episode_id", expect_uuid),
+        "tags": reader.take("tags", parse_tags) or {},
+        "is_custom": reader.take_present("is_custom", expect_flag, True),
+        "source_inference_id": reader.take("source_inference_id", expect_uuid),
+        "name": reader.take("name", expect_text),
+        "replaces": reader.take("replaces", expect_uuid),
+        "schema_ref": reader.take("$schema", expect_text),
+    }
+
+
+def _parse_time(value: JSONValue) -> datetime:
+    try:
+        return parse_time(expect_text(value))
+    except ValueError:
+        raise ShapeError(f"invalid time {describe(value)}, expected YYYY-MM-DDTHH:MM:SS.ffffffZ") from None
+
+
+def _parse_chat(reader: ObjectReader, common: dict[str, Any]) -> ChatDatapoint:
+    return ChatDatapoint(
+        **common,
+        output=reader.take("output", parse_chat_output_in_file),
+        allowed_tools=reader.take("allowed_tools", parse_names),
+        additional_tools=reader.take("additional_tools", lambda v: parse_list(v, parse_additional_tool)) or [],
+        tool_choice=reader.take("tool_choice", parse_tool_choice),
+        parallel_tool_calls=reader.take("parallel_tool_calls", expect_flag),
+        provider_tools=reader.take("provider_tools", lambda v: parse_list(v, parse_provider_tool)) or [],
+    )
+
+
+def _parse_json(reader: ObjectReader, common: dict[str, Any], context: FileContext) -> JsonDatapoint:
+    if reader.value.get("output_schema") is None:
+        function = context.config.find_function(common["function_name"])
+        if function is None or function.type != "json":
+            name = common["function_name"]
+            raise ShapeError(f"missing field `output_schema`, and no json function `{name}` is configured to tell it")
+        schema = function.output_schema
+    else:
+        schema = reader.require("output_schema", lambda value: _parse_schema(value, context))
+    return JsonDatapoint(**common, output=parse_json_output_in_file(reader), output_schema=schema)
+
+
+def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
+    digest = schema_reference(value)
+    if digest is not None:
+        return context.load_schema(digest)
+    if not isinstance(value, dict | bool):
+        raise ShapeError(f"invalid type: {describe(value)}, expected a JSON Schema")
+    return value
+
+
+def read_schema(data: bytes, path: str, digest: str) -> JSONValue:
+    """Read a file of `schemas/`, whose name is the digest of its canonical bytes.
+
+    Raises:
+        FileContentError: It is no JSON, or its content has another digest.
+    """
+    try:
+        schema = loads_file(data)
+    except JSONTextError as error:
+        raise FileContentError(path, error.line, max(error.column, 1), error.reason) from None
+    if not hashlib.sha256(dumps(schema)).hexdigest().startswith(digest):
+        reason = "this schema was altered: its content no longer has the digest in its name (restore it from git)"
+        raise FileContentError(path, 1, 1, reason)
+    return schema
+
+
+def render_datapoint(datapoint: Datapoint, schema_name: str | None = None) -> JSONObject:
+    """Return the value of the canonical file.
+
+    Args:
+        datapoint: What to spell.
+        schema_name: The digest under which the output schema of a JSON datapoint lies in `schemas/`.
+    """
+    directory = spell_dataset_name(datapoint.dataset_name)
+    keys: dict[str, JSONValue] = {
+        "$schema": datapoint.schema_ref,
+        "type": datapoint.type,
+        "function_name": datapoint.function_name,
+        "name": datapoint.name,
+        "episode_id": _text(datapoint.episode_id),
+        "input": render_input_for_file(datapoint.input, directory),
+        **(_render_chat(datapoint, directory) if isinstance(datapoint, ChatDatapoint) else {}),
+        "tags": dict[str, JSONValue](datapoint.tags) or None,
+        "is_custom": None if datapoint.is_custom else False,
+        "source_inference_id": _text(datapoint.source_inference_id),
+        "replaces": _text(datapoint.replaces),
+        "updated_at": None if datapoint.updated_at == created_at(datapoint.id) else format_time(datapoint.updated_at),
+    }
+    present = {key: value for key, value in keys.items() if value is not None}
+    if isinstance(datapoint, JsonDatapoint):
+        present["output_schema"] = {"$ref": f"schemas/{schema_name}.json"}
+        if datapoint.output is not None:
+            present.update(render_json_output_for_file(datapoint.output))
+    return {key: present[key] for key in ENVELOPE if key in present}
+
+
+def _render_chat(datapoint: ChatDatapoint, directory: str) -> dict[str, JSONValue]:
+    output = datapoint.output
+    return {
+        "output": None if output is None else render_chat_output_for_file(output, directory),
+        "allowed_tools": None if datapoint.allowed_tools is None else list[JSONValue](datapoint.allowed_tools),
+        "additional_tools": list[JSONValue](render_additional_tools_for_file(datapoint.additional_tools)) or None,
+        "tool_choice": datapoint.tool_choice,
+        "parallel_tool_calls": datapoint.parallel_tool_calls,
+        "provider_tools": list[JSONValue](datapoint.provider_tools) or None,
+    }
+
+
+def _text(value: uuid.UUID | None) -> str | None:
+    return None if value is None else str(value)

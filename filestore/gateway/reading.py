@@ -1,0 +1,102 @@
+"""What handlers read out of a request: ids from the path, numbers from the query, JSON from the body."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from filestore.codec import JSONValue, loads
+from filestore.errors import InvalidIdError, JSONTextError, RequestError
+from filestore.gateway.http import Request
+from filestore.gateway.routing import PathError
+from filestore.ids import parse_uuid
+from filestore.shapes import ObjectReader
+from filestore.store import FileStore
+
+__all__ = ["Call"]
+
+_DIGITS = re.compile(r"\+?[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way to a handler.
+
+    Attributes:
+        store: The store to answer from.
+        request: The request.
+        params: The decoded names in its path.
+        wants_old_form: Whether a legacy GET answers in the old form.
+    """
+
+    store: FileStore
+    request: Request
+    params: dict[str, str]
+    wants_old_form: bool = False
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset in the path."""
+        return self.params["dataset_name"]
+
+    def path_id(self) -> uuid.UUID:
+        """Return the datapoint id in the path.
+
+        Raises:
+            PathError: It is no UUID.
+        """
+        try:
+            return parse_uuid(self.params["datapoint_id"])
+        except InvalidIdError as error:
+            raise PathError(f"Invalid URL: Cannot parse `datapoint_id`: {error}") from None
+
+    def query(self) -> dict[str, str]:
+        """Return the query's parameters.
+
+        Raises:
+            PathError: It is not UTF-8 once it is decoded, or names a parameter twice.
+        """
+        try:
+            pairs = parse_qsl(self.request.query, keep_blank_values=True, errors="strict", max_num_fields=100)
+        except ValueError as error:
+            raise PathError(f"Failed to deserialize query string: {error}") from None
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            if name in found:
+                raise PathError(f"Failed to deserialize query string: duplicate field `{name}`")
+            found[name] = value
+        return found
+
+    @staticmethod
+    def number(query: dict[str, str], name: str, default: int) -> int:
+        """Return a parameter that is an unsigned 32-bit number.
+
+        Raises:
+            PathError: It is none.
+        """
+        text = query.get(name)
+        if text is None:
+            return default
+        if _DIGITS.fullmatch(text) is None:
+            reason = "cannot parse integer from empty string" if text == "" else "invalid digit found in string"
+            raise PathError(f"Failed to deserialize query string: {name}: {reason}")
+        if int(text) >= 2**32:
+            raise PathError(f"Failed to deserialize query string: {name}: number too large to fit in target type")
+        return int(text)
+
+    def json(self) -> JSONValue:
+        """Return the JSON value of the body, whatever its content type says.
+
+        Raises:
+            RequestError: It is not the strict JSON that the store reads.
+        """
+        try:
+            return loads(self.request.body)
+        except JSONTextError as error:
+            raise RequestError(f"Failed to parse the request body as JSON: {error} (400 Bad Request)") from None
+
+    def json_object(self) -> ObjectReader:
+        """Return the JSON object of the body."""
+        return ObjectReader(self.json(), "struct Params")

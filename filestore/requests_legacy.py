@@ -1,0 +1,291 @@
+"""Requests of the legacy generation (2025.9.6): an item to insert or to put, checked, becomes a datapoint."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from filestore.attachments import Attachments
+from filestore.codec import JSONObject, JSONValue, compact
+from filestore.content import InputParser, text_block
+from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint, tool_fields
+from filestore.errors import (
+    NotFoundError,
+    RequestError,
+    SchemaCompileError,
+    SchemaMismatchError,
+    ShapeError,
+    UnknownFunctionError,
+)
+from filestore.functions import Function, FunctionConfig, Tool
+from filestore.ids import created_at
+from filestore.outputs import json_output, tool_call
+from filestore.schema import compile_schema
+from filestore.shapes import (
+    Dialect,
+    ObjectReader,
+    expect_flag,
+    expect_object,
+    expect_text,
+    expect_uuid,
+    parse_list,
+    parse_tags,
+)
+from filestore.tools import (
+    ToolParams,
+    parse_additional_tool_legacy,
+    parse_names,
+    parse_tool_choice,
+    parse_tool_params_legacy,
+    resolve_tool_params_legacy,
+)
+from filestore.validation import validate_input
+
+__all__ = ["LegacyRequests"]
+
+
+@dataclass(frozen=True, slots=True)
+class _ItemTexts:
+    """How upstream wraps the failures of one item: a bulk insert names its index, the internal PUT does not."""
+
+    deserialize: str
+    input: str
+    resolve: str
+    output: str
+
+
+def _bulk_texts(kind: str, index: int) -> _ItemTexts:
+    is_chat = kind == "chat"
+    return _ItemTexts(
+        deserialize=f"Failed to deserialize {kind} datapoint {index}: ",
+        input=f"Failed to validate {'chat ' if is_chat else ''}input for datapoint {index}: ",
+        resolve=f"Failed to lazily resolve chat input for datapoint {index}: " if is_chat else "",
+        output=f"Failed to validate chat output for datapoint {index}: ",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyRequests:
+    """Turns legacy request items into datapoints of one dataset.
+
+    Attributes:
+        dataset_name: The dataset they go into, as the request spelled it.
+        directory: Its directory name.
+        config: The function config.
+    """
+
+    dataset_name: str
+    directory: str
+    config: FunctionConfig
+
+    def parse_bulk_item(self, item: JSONValue, index: int, new_id: uuid.UUID) -> tuple[Datapoint, dict[str, bytes]]:
+        """Check one item of a bulk insert.
+
+        Returns:
+            The datapoint, and the files of its base64 blocks by their name in `files/`.
+
+        Raises:
+            RequestError: In upstream's words and order of checks.
+        """
+        name = item.get("function_name") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            raise RequestError(f"Expected function name for datapoint {index}")
+        reader = ObjectReader(item)
+        try:
+            function = find_item_function(self.config, name, reader.value.get("type"))
+        except UnknownFunctionError as error:
+            raise RequestError(f"Failed to get function config for datapoint {index}: {error}") from None
+        texts = _bulk_texts(function.type, index)
+        attachments = Attachments(self.directory)
+        parser = InputParser(Dialect.LEGACY, attachments)
+        with_prefix = _Prefix(texts.deserialize)
+        with with_prefix:
+            value = reader.require("input", parser.parse)
+            common = self._common(name, new_id, value, created_at(new_id), reader)
+            tools = _parse_tool_fields(reader) if function.type == "chat" else ToolParams()
+            common["name"] = reader.take("name", expect_text)
+        with _Prefix(texts.input):
+            validate_input(value, function)
+        if parser.deferred is not None:
+            raise RequestError(f"{texts.resolve}{parser.deferred.reason}")
+        output = reader.value.get("output")
+        if function.type == "json":
+            schema = reader.value.get("output_schema")
+            schema = function.output_schema if schema is None else schema
+            return self._json(common, output, schema, texts.output), attachments.files
+        params, available = resolve_tool_params_legacy(tools, function, self.config)
+        return self._chat(common, output, params, available, texts.output), attachments.files
+
+    def parse_put(
+        self, body: JSONValue, datapoint_id: uuid.UUID, now: datetime
+    ) -> tuple[Datapoint, dict[str, bytes]]:
+        """Check the body of the internal PUT, whose id the client chose.
+
+        Raises:
+            UnknownFunctionError: The function is not configured.
+            RequestError: In upstream's words and order of checks.
+        """
+        reader = ObjectReader(body)
+        with _Prefix("Failed to deserialize `function_name`: "):
+            name = reader.require("function_name", expect_text)
+        function = find_item_function(self.config, name, None)
+        attachments = Attachments(self.directory)
+        parser = InputParser(Dialect.LEGACY, attachments)
+        is_chat = function.type == "chat"
+        with _Prefix(f"Failed to deserialize {'chat' if is_chat else 'JSON'} datapoint: "):
+            own = "tool_params" if is_chat else "output_schema"
+            reader.refuse_unknown((*_PUT_FIELDS, own))
+            value = reader.require("input", parser.parse)
+            common = self._common(name, datapoint_id, value, now, reader)
+            reader.take_present("auxiliary", expect_text, "")
+            common["is_custom"] = reader.require("is_custom", expect_flag)
+            common["source_inference_id"] = reader.take("source_inference_id", expect_uuid)
+            parse_params: Callable[[JSONValue], Any] = lambda params: parse_tool_params_legacy(params, self.config)
+            params, available = reader.take("tool_params", parse_params) or (ToolParams(), [])
+            schema = None if is_chat else reader.require("output_schema", lambda schema: schema)
+        if parser.deferred is not None:
+            raise RequestError(parser.deferred.reason)
+        validate_input(value, function)
+        output = reader.value.get("output")
+        if is_chat:
+            return self._chat(common, output, params, available, ""), attachments.files
+        return self._json(common, output, schema, ""), attachments.files
+
+    def _common(
+        self, function_name: str, datapoint_id: uuid.UUID, value: JSONObject, now: datetime, reader: ObjectReader
+    ) -> dict[str, Any]:
+        return {
+            "dataset_name": self.dataset_name,
+            "function_name": function_name,
+            "id": datapoint_id,
+            "input": value,
+            "updated_at": now,
+            "tags": reader.take("tags", parse_tags) or {},
+        }
+
+    def _chat(
+        self, common: dict[str, Any], output: JSONValue, params: ToolParams, available: list[Tool], prefix: str
+    ) -> ChatDatapoint:
+        blocks = None
+        if output is not None:
+            with _Prefix(prefix):
+                blocks = parse_demonstration(output, available)
+        return ChatDatapoint(**common, output=blocks, **tool_fields(params))
+
+    def _json(self, common: dict[str, Any], output: JSONValue, schema: JSONValue, prefix: str) -> JsonDatapoint:
+        if output is None:
+            return JsonDatapoint(**common, output_schema=schema)
+        with _Prefix(prefix):
+            try:
+                compile_schema(schema).validate(output)
+            except SchemaCompileError as error:
+                raise RequestError(f"Failed to compile JSON Schema: {error}") from None
+            except SchemaMismatchError as error:
+                raise RequestError(f"Demonstration does not fit function output schema: {error}") from None
+        return JsonDatapoint(**common, output=json_output(compact(output), output), output_schema=schema)
+
+
+_PUT_FIELDS = ("function_name", "input", "output", "tags", "auxiliary", "is_custom", "source_inference_id")
+
+
+class _Prefix:
+    """Puts upstream's words in front of the request errors raised in its block."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self.prefix and isinstance(error, RequestError):
+            raise RequestError(f"{self.prefix}{error}") from None
+
+
+def find_item_function(config: FunctionConfig, name: str, kind: JSONValue) -> Function:
+    """Return the function that an item names; without any config, one of the type that the item states.
+
+    Raises:
+        UnknownFunctionError: No such function; without any config, the text says what to add where.
+    """
+    function = config.find_function(name)
+    if function is not None:
+        return function
+    if config.is_configured:
+        raise UnknownFunctionError(name)
+    if kind not in ("chat", "json"):
+        hint = (
+            f'. There is no function config: add [functions.{name}] to a tensorzero.toml in the root of the store, or'
+            ' state "type": "chat" or "type": "json" in the item'
+        )
+        raise UnknownFunctionError(name, hint)
+    return bare_function(name, kind)
+
+
+def bare_function(name: str, kind: Any) -> Function:
+    """Return a function that asks for nothing: no schemas, templates or tools."""
+    return Function(
+        name=name,
+        type=kind,
+        schemas={},
+        template_names=frozenset(),
+        tools=(),
+        tool_choice="auto",
+        parallel_tool_calls=None,
+        output_schema={},
+        description=None,
+    )
+
+
+def _parse_tool_fields(reader: ObjectReader) -> ToolParams:
+    return ToolParams(
+        allowed_tools=reader.take("allowed_tools", parse_names),
+        additional_tools=reader.take("additional_tools", lambda v: parse_list(v, parse_additional_tool_legacy)) or [],
+        tool_choice=reader.take("tool_choice", parse_tool_choice),
+        parallel_tool_calls=reader.take("parallel_tool_calls", expect_flag),
+    )
+
+
+def parse_demonstration(value: JSONValue, available: list[Tool]) -> list[JSONObject]:
+    """Return the blocks of a legacy chat output, whose tool calls must be valid.
+
+    Args:
+        value: A string or a list of `text` and `tool_call` blocks.
+        available: The tools whose calls are valid.
+    """
+    if isinstance(value, str):
+        return [text_block(value)]
+    if not isinstance(value, list):
+        raise RequestError("Demonstration must be a string or an array of content blocks")
+    tools = {tool.name: tool for tool in available}
+    return [_parse_demonstration_block(block, tools) for block in value]
+
+
+def _parse_demonstration_block(value: JSONValue, tools: dict[str, Tool]) -> JSONObject:
+    try:
+        reader = ObjectReader(value, "a content block")
+        kind = reader.require("type", expect_text)
+        if kind == "text":
+            return text_block(reader.require("text", expect_text))
+        if kind != "tool_call":
+            raise ShapeError(f"unknown variant `{kind}`, expected `text` or `tool_call`", ("type",))
+        name = reader.require("name", expect_text)
+        arguments = reader.require("arguments", lambda arguments: arguments)
+    except ShapeError as error:
+        raise RequestError(f"Invalid demonstration content block: {error}") from None
+    if name not in tools:
+        raise RequestError("Demonstration contains invalid tool name")
+    if not fits_tool(tools[name], arguments):
+        raise RequestError("Demonstration contains invalid tool call arguments")
+    return tool_call("", name, compact(arguments), name, arguments)
+
+
+def fits_tool(tool: Tool, arguments: JSONValue) -> bool:
+    """Tell whether arguments fit a tool's schema; nothing fits one that does not compile."""
+    try:
+        return compile_schema(tool.parameters).is_valid(arguments)
+    except SchemaCompileError:
+        return False

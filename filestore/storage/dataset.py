@@ -1,0 +1,215 @@
+"""One dataset directory: reads that see whole changes alone, and the one funnel of every write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
+from filestore.ids import fold_dataset_name, parse_directory_name
+from filestore.storage.files import Disk
+from filestore.storage.index import DatasetIndex
+from filestore.storage.journal import Change, ChangedMeanwhileError, Decision, Journal, Sequence
+from filestore.storage.layout import INTERNAL, DatasetLayout
+from filestore.storage.locks import writer_lock
+from filestore.storage.view import PATIENCE_SECONDS, DatasetView, SchemaMemory
+
+__all__ = ["Dataset"]
+
+T = TypeVar("T")
+_READ_PAUSES = (0.0005, 0.002, 0.008)
+_MAX_RESTARTS = 20
+
+
+class Dataset:
+    """The directory of one dataset.
+
+    Args:
+        layout: Where it lies.
+        disk: The door to the disk.
+        lock_timeout: Seconds to wait for other writers.
+    """
+
+    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float) -> None:
+        self.layout = layout
+        self._disk = disk
+        self._journal = Journal(layout, disk)
+        self._index = DatasetIndex(layout, disk)
+        self._schemas: SchemaMemory = {}
+        self._lock_timeout = lock_timeout
+
+    def exists(self) -> bool:
+        """Tell whether the dataset has a directory.
+
+        Raises:
+            DatasetNameError: Something that is no directory of the store's own is in its place.
+        """
+        try:
+            status = self._disk.check_directory(self.layout.path)
+        except OSError as error:
+            raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
+        root = self._disk.status(self.layout.root)
+        if status is not None and root is not None and status.st_dev != root.st_dev:
+            raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
+        return status is not None
+
+    def _refused(self, reason: str) -> DatasetNameError:
+        return DatasetNameError(f"Invalid dataset name: {self.layout.name}. It cannot be used here: {reason}")
+
+    # --- reading
+
+    def read(self, action: Callable[[DatasetView], T]) -> T:
+        """Return what `action` makes of the dataset, seeing every change whole or not at all.
+
+        Args:
+            action: Reads the view it is given; it may be called more than once.
+
+        Raises:
+            FilestoreError: What the action raised of a settled dataset.
+            StorageError: The file system refused.
+        """
+        self.exists()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        pauses = iter(_READ_PAUSES)
+        while True:
+            before = self._journal.sequence()
+            try:
+                with self._explained():
+                    outcome = _attempt(action, self._view(before))
+            except FileNotFoundError as error:  # a listed file is gone: list again
+                if time.monotonic() > deadline:
+                    raise StorageError(f"{error.filename}: the file vanished while it was read") from error
+                time.sleep(_READ_PAUSES[0])
+                continue
+            if before.is_settled and not self._journal.has_pending() and self._journal.sequence() == before:
+                return outcome()
+            pause = next(pauses, None)
+            if pause is None:
+                return self._read_alone(action)
+            time.sleep(pause)
+
+    def _read_alone(self, action: Callable[[DatasetView], T]) -> T:
+        """Read while no writer can; where the lock is not to be had, see what is pending as if it were applied."""
+        try:
+            with self._locked():
+                self._journal.recover()
+                return action(self._view(self._journal.sequence()))
+        except (PermissionError, StorageError, RecoveryNeededError):
+            return self._read_overlaid(action)
+        except OSError as error:
+            if isinstance(error, FilestoreError):
+                raise
+            return self._read_overlaid(action)
+
+    def _read_overlaid(self, action: Callable[[DatasetView], T]) -> T:
+        deadline = time.monotonic() + self._lock_timeout
+        while True:
+            before = self._journal.sequence()
+            pending = self._journal.pending()
+            with self._explained():
+                outcome = _attempt(action, self._view(before, pending=pending))
+            if self._journal.sequence() == before and self._journal.pending() == pending:
+                return outcome()
+            if time.monotonic() > deadline:
+                raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
+
+    def _view(self, sequence: Sequence, pending: object = None) -> DatasetView:
+        return DatasetView(self._journal, self._index, self._schemas, sequence.mtime_ns, pending)
+
+    # --- writing
+
+    def write(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
+        """Carry out a change: all of it or nothing.
+
+        Args:
+            plan: Computes the change, and what to return, from what the dataset holds; it may be called more than once.
+
+        Raises:
+            LockTimeoutError: Other writers were at it for longer than the timeout.
+            RecoveryNeededError: An interrupted change waits for a person's decision.
+            CommittedError: The change happened, but its last steps are left to the next writer.
+            StorageError: The file system refused; nothing happened.
+        """
+        self._prepare()
+        with self._explained(), self._locked():
+            self._journal.recover()
+            for _ in range(_MAX_RESTARTS):
+                try:
+                    change, result = plan(self._view(self._journal.sequence()))
+                    if change.puts or change.removed:
+                        self._refuse_clash()
+                        self._journal.commit(change)
+                    return result
+                except (ChangedMeanwhileError, FileNotFoundError):
+                    time.sleep(_READ_PAUSES[0])
+        raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
+
+    def recover(self, decision: Decision | None = None) -> bool:
+        """Complete or give up an interrupted change; tell whether there was one.
+
+        Raises:
+            RecoveryNeededError: HEAD has moved since, and no decision is given.
+        """
+        if self._disk.check_directory(self.layout.internal) is None:
+            return False
+        with self._explained(), self._locked():
+            return self._journal.recover(decision)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with writer_lock(self.layout.lock).hold(self._lock_timeout):
+            yield
+
+    def _prepare(self) -> None:
+        """Make the places that a write needs outside the dataset itself."""
+        self.exists()
+        internal = f"{self.layout.root}/{INTERNAL}"
+        with self._explained():
+            if self._disk.status(self.layout.root) is None:
+                self._disk.make_directory(self.layout.root)
+            if self._disk.make_directory(internal):
+                self._disk.overwrite(f"{internal}/.gitignore", b"*\n")
+            self._disk.make_directory(self.layout.internal)
+
+    def _refuse_clash(self) -> None:
+        """Refuse to make a dataset whose name differs from an existing one in letter case alone."""
+        if self._disk.status(self.layout.path) is not None:
+            return
+        folded = fold_dataset_name(self.layout.name)
+        for directory in self._disk.names(self.layout.root):
+            name = parse_directory_name(directory)
+            if name is not None and fold_dataset_name(name) == folded and self._is_dataset(directory):
+                raise DatasetNameError(
+                    f"Invalid dataset name: {self.layout.name}. It differs from the existing dataset {name} in letter"
+                    " case alone, which not every file system can tell apart"
+                )
+
+    def _is_dataset(self, directory: str) -> bool:
+        return self._disk.check_directory(f"{self.layout.root}/{directory}") is not None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Put words to what the operating system refuses; a missing file stays what it is."""
+        try:
+            yield
+        except (FilestoreError, FileNotFoundError):
+            raise
+        except OSError as error:
+            place = self.layout.shown(str(error.filename)) if error.filename else f"dataset {self.layout.name}"
+            raise StorageError(f"{place}: {error.strerror or error}") from error
+
+
+def _attempt(action: Callable[[DatasetView], T], view: DatasetView) -> Callable[[], T]:
+    """Run an action and keep its result or its error for when the dataset turns out to have been settled."""
+    try:
+        result = action(view)
+    except FilestoreError as error:
+        caught = error
+
+        def fail() -> T:
+            raise caught
+
+        return fail
+    return lambda: result

@@ -1,0 +1,247 @@
+"""The one door to the disk: every read, write, rename and sync of the store passes here.
+
+Errors of the operating system come out as they are (`OSError`); rooms above give them words.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Disk", "Signature"]
+
+Signature = tuple[int, int, int, int]
+"""Inode, size, mtime and ctime (nanoseconds) of a file: what tells one state of it from the next."""
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_SYNCFS_FROM = 8
+"""From this many files on, one `syncfs` is cheaper than an fsync for each."""
+
+
+def signature(status: os.stat_result) -> Signature:
+    """Return what tells this state of a file from the next."""
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The file system, with or without durability.
+
+    Attributes:
+        durable: Whether `sync_*` and `write_new` make things survive power loss, or do nothing to that end.
+    """
+
+    durable: bool = True
+
+    # --- reading
+
+    def status(self, path: str) -> os.stat_result | None:
+        """Return the status of what lies at `path`, a link itself included, or None where nothing does."""
+        try:
+            return os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def check_directory(self, path: str) -> os.stat_result | None:
+        """Return the status of a directory, or None where there is none.
+
+        Raises:
+            OSError: A link or a file is in the way; links are never followed.
+        """
+        status = self.status(path)
+        if status is None or stat.S_ISDIR(status.st_mode):
+            return status
+        what = "a symbolic link, which is not followed" if stat.S_ISLNK(status.st_mode) else "not a directory"
+        raise OSError(errno.ENOTDIR, f"it is {what}", path)
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a directory, in no order; none where there is no directory."""
+        try:
+            return os.listdir(path)
+        except FileNotFoundError:
+            return []
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        """Return the bytes of a regular file and the status it had when it was opened.
+
+        Raises:
+            OSError: It is missing, unreadable, a link, or no regular file.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | _BINARY | _NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", path) from None
+            raise
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
+            return _read_all(descriptor, status.st_size), status
+        finally:
+            os.close(descriptor)
+
+    # --- writing
+
+    def make_directory(self, path: str) -> bool:
+        """Make a directory whose parent exists; tell whether it is new.
+
+        Raises:
+            OSError: A link or a file is in the way, or the file system refuses.
+        """
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            self.check_directory(path)
+            return False
+        return True
+
+    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
+        """Write a file that must not exist yet.
+
+        Args:
+            path: Where.
+            data: The bytes.
+            mode: Permission bits to give it, or None for what the umask leaves.
+            sync: Whether to make its content durable before returning.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
+        descriptor = os.open(path, flags, 0o666 if mode is None else mode & 0o600)
+        try:
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(descriptor, mode)
+            _write_all(descriptor, data)
+            if sync and self.durable:
+                _sync_descriptor(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def write_all_new(self, root: str, files: Mapping[str, bytes], modes: Mapping[str, int]) -> None:
+        """Write files that must not exist yet and make their content durable, once for all.
+
+        Args:
+            root: A directory on their file system.
+            files: Path to bytes.
+            modes: Permission bits for those that must not get what the umask leaves.
+        """
+        one_sync = self.durable and sys.platform == "linux" and len(files) >= _SYNCFS_FROM
+        watched = os.open(root, os.O_RDONLY) if one_sync else None  # before the writes, so that it reports their errors
+        try:
+            for path, data in files.items():
+                self.write_new(path, data, modes.get(path), sync=not one_sync)
+            if watched is not None:
+                _sync_file_system(watched)
+        finally:
+            if watched is not None:
+                os.close(watched)
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """Write a few bytes at the start of a file in one call, making it where it is missing; never durable."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY, 0o666)
+        try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Append to a file, making it where it is missing."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW | _BINARY, 0o666)
+        try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename, replacing what `target` names."""
+        if sys.platform != "win32":
+            os.replace(source, target)
+            return
+        deadline = time.monotonic() + 2.0  # a reader that holds the target open makes Windows refuse for a moment
+        while True:
+            try:
+                os.replace(source, target)
+                return
+            except PermissionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; nothing happens where there is none."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a file, a link or a directory with the files and directories in it, following no link."""
+        status = self.status(path)
+        if status is None:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            self.remove(path)
+            return
+        for name in self.names(path):
+            self.remove_tree(f"{path}/{name}")
+        os.rmdir(path)
+
+    def sync_directories(self, root: str, paths: Iterable[str]) -> None:
+        """Make the names in directories durable; `root` is a directory on their file system."""
+        if not self.durable or sys.platform == "win32":
+            return
+        unique = list(dict.fromkeys(paths))
+        if sys.platform == "linux" and len(unique) >= _SYNCFS_FROM:
+            unique, one_sync = [root], True
+        else:
+            one_sync = False
+        for path in unique:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
+            try:
+                if one_sync:
+                    _sync_file_system(descriptor)
+                else:
+                    _sync_descriptor(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    parts = [data]
+    while data:
+        data = os.read(descriptor, 1 << 20)
+        parts.append(data)
+    return b"".join(parts)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_descriptor(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync alone leaves the data in the drive's cache there
+    else:
+        os.fsync(descriptor)
+
+
+def _sync_file_system(descriptor: int) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(descriptor) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

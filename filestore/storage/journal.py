@@ -1,0 +1,354 @@
+"""How a change gets onto the disk: staged, committed by one rename, applied, and recovered after a crash.
+
+The caller holds the dataset's lock throughout. Until the rename of `stage-<n>` to `pending` nothing has happened; from it
+on everything has, and what is not yet in its place is put there by whoever holds the lock next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from filestore.codec import JSONValue, dumps, loads
+from filestore.errors import CommittedError, RecoveryNeededError, RequestError
+from filestore.shapes import ObjectReader, expect_text
+from filestore.storage.files import Disk, Signature, signature
+from filestore.storage.layout import DatasetLayout, Entry
+from filestore.storage.repository import read_head
+
+__all__ = ["Change", "ChangedMeanwhileError", "Decision", "Journal", "Pending", "Replaced", "Sequence"]
+
+Decision = Literal["apply", "discard"]
+_MANIFEST = "manifest.json"
+_SEQUENCE = struct.Struct("<Qq")
+
+
+class ChangedMeanwhileError(Exception):
+    """A file was saved by somebody else between its reading and the commit: the operation starts over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The state of a file that a change was computed from."""
+
+    signature: Signature
+    digest: str
+    """SHA-256 of its bytes."""
+    mode: int
+    """Its permission bits, which the new file gets."""
+
+    @classmethod
+    def of(cls, data: bytes, status: os.stat_result) -> Replaced:
+        """Return the state of a file that was just read."""
+        return cls(signature(status), hashlib.sha256(data).hexdigest(), stat.S_IMODE(status.st_mode))
+
+
+@dataclass(slots=True)
+class Change:
+    """What one write does to a dataset: all of it or nothing.
+
+    Attributes:
+        puts: The files to write, with their bytes.
+        replaced: For those that exist already, the state they were read in.
+        removed: The tombstones to take away.
+    """
+
+    puts: dict[Entry, bytes] = field(default_factory=dict)
+    replaced: dict[Entry, Replaced] = field(default_factory=dict)
+    removed: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A committed change that may not be wholly in its place yet.
+
+    Attributes:
+        head: The commit HEAD was at, None outside a repository.
+        puts: The files it writes, with the digest of the file each one replaces.
+        removed: The tombstones it takes away.
+    """
+
+    head: str | None
+    puts: dict[Entry, str | None]
+    removed: list[Entry]
+
+    def render(self) -> bytes:
+        """Return the manifest: ids and kinds, never paths."""
+        puts: list[JSONValue] = [
+            {"kind": entry.kind, "name": entry.name, "replaces": digest} for entry, digest in self.puts.items()
+        ]
+        removed: list[JSONValue] = [{"kind": entry.kind, "name": entry.name} for entry in self.removed]
+        return dumps({"head": self.head, "puts": puts, "removed": removed})
+
+    @classmethod
+    def parse(cls, data: bytes) -> Pending:
+        """Read a manifest; it may come from strangers.
+
+        Raises:
+            ValueError: It is no manifest.
+        """
+        reader = ObjectReader(loads(data))
+        puts = reader.require_list("puts", lambda item: (_parse_entry(item), _parse_digest(item)))
+        return cls(reader.take("head", expect_text), dict(puts), reader.require_list("removed", _parse_entry))
+
+
+def _parse_entry(value: JSONValue) -> Entry:
+    reader = ObjectReader(value)
+    return Entry(reader.require("kind", expect_text), reader.require("name", expect_text))
+
+
+def _parse_digest(value: JSONValue) -> str | None:
+    return ObjectReader(value).take("replaces", expect_text)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """The dataset's sequence number: odd while a change is being applied.
+
+    Attributes:
+        number: Grows by two with every change.
+        mtime_ns: The mtime of the dataset's directory after the store's own last change.
+    """
+
+    number: int
+    mtime_ns: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no change was being applied."""
+        return self.number % 2 == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The write protocol of one dataset."""
+
+    layout: DatasetLayout
+    disk: Disk
+
+    def sequence(self) -> Sequence:
+        """Return the sequence number; zero where none was ever written."""
+        try:
+            data, _ = self.disk.read(self.layout.sequence)
+            return Sequence(*_SEQUENCE.unpack(data))
+        except (FileNotFoundError, NotADirectoryError, struct.error):
+            return Sequence(0, 0)
+
+    def has_pending(self) -> bool:
+        """Tell whether a committed change may not be wholly in its place."""
+        return self.disk.status(self.layout.pending) is not None
+
+    def pending(self) -> Pending | None:
+        """Return the committed change that may not be wholly in its place.
+
+        Raises:
+            RecoveryNeededError: Something is pending, and its manifest cannot be read.
+        """
+        path = f"{self.layout.pending}/{_MANIFEST}"
+        try:
+            if self.disk.check_directory(self.layout.pending) is None:
+                return None
+            return Pending.parse(self.disk.read(path)[0])
+        except FileNotFoundError:
+            if not self.has_pending():
+                return None
+            reason = "it is missing"
+        except (RequestError, ValueError) as error:
+            reason = str(error)
+        shown = self.layout.shown(path)
+        raise RecoveryNeededError(
+            f"{shown} cannot be read ({reason}); `filestore recover --discard` gives up the interrupted change"
+        )
+
+    def staged(self, entry: Entry) -> str:
+        """Return where an entry of the pending change lies until it is applied."""
+        return f"{self.layout.pending}/{entry.staged_name}"
+
+    # --- committing
+
+    def commit(self, change: Change) -> None:
+        """Make a change happen.
+
+        Raises:
+            ChangedMeanwhileError: A file it replaces is not in the state it was read in; nothing happened.
+            OSError: The file system refused; nothing happened.
+            CommittedError: The change happened, and its last steps are left to the next writer.
+        """
+        number = self.sequence().number
+        new_directories = self._make_directories([*change.puts])
+        if len(change.puts) == 1 and not change.removed:
+            self._commit_one(change, number, new_directories)
+        else:
+            self._commit_many(change, number, new_directories)
+
+    def _commit_one(self, change: Change, number: int, new_directories: list[str]) -> None:
+        ((entry, data),) = change.puts.items()
+        stage = f"{self.layout.internal}/stage-{number}"
+        replaced = change.replaced.get(entry)
+        try:
+            self.disk.write_new(stage, data, replaced.mode if replaced else None, sync=True)
+            self._check_unchanged(change)
+        except BaseException:
+            self._discard(stage)
+            raise
+        self._write_sequence(number + 1)
+        try:
+            self.disk.rename(stage, self.layout.final(entry))
+        except BaseException:
+            self._write_sequence(number + 2)
+            self._discard(stage)
+            raise
+        self._finish(number, [self.layout.parent(entry), *new_directories])
+
+    def _commit_many(self, change: Change, number: int, new_directories: list[str]) -> None:
+        stage = f"{self.layout.internal}/stage-{number}"
+        pending = Pending(
+            read_head(self.layout.root),
+            {entry: replaced.digest if (replaced := change.replaced.get(entry)) else None for entry in change.puts},
+            change.removed,
+        )
+        files = {f"{stage}/{entry.staged_name}": data for entry, data in change.puts.items()}
+        modes = {f"{stage}/{entry.staged_name}": replaced.mode for entry, replaced in change.replaced.items()}
+        try:
+            self.disk.make_directory(stage)
+            self.disk.write_all_new(self.layout.root, {**files, f"{stage}/{_MANIFEST}": pending.render()}, modes)
+            self.disk.sync_directories(self.layout.root, [stage, *new_directories])
+            self._check_unchanged(change)
+            self.disk.rename(stage, self.layout.pending)
+        except BaseException:
+            self._discard(stage)
+            raise
+        try:
+            self.disk.sync_directories(self.layout.root, [self.layout.internal])
+            self._write_sequence(number + 1)
+            directories = self._apply(pending, is_recovery=False)
+        except OSError as error:
+            raise self._committed(error) from error
+        self._finish(number, directories)
+
+    def _check_unchanged(self, change: Change) -> None:
+        for entry, replaced in change.replaced.items():
+            status = self.disk.status(self.layout.final(entry))
+            if status is None or signature(status) != replaced.signature:
+                raise ChangedMeanwhileError(entry.name)
+        for entry in change.puts:
+            is_new = entry.kind == "datapoint" and entry not in change.replaced
+            if is_new and self.disk.status(self.layout.final(entry)) is not None:
+                raise ChangedMeanwhileError(entry.name)
+
+    def _make_directories(self, entries: Iterable[Entry]) -> list[str]:
+        """Make the directories the entries go into; return those that gained a directory."""
+        gained: dict[str, None] = {}
+        parents = dict.fromkeys(self.layout.parent(entry) for entry in entries)
+        for path in dict.fromkeys(step for parent in parents for step in self._steps(parent)):
+            if self.disk.make_directory(path):
+                gained[path.rpartition("/")[0]] = None
+        return list(gained)
+
+    def _steps(self, parent: str) -> list[str]:
+        inner = parent.removeprefix(self.layout.path).strip("/").split("/")
+        steps = [self.layout.path]
+        for name in filter(None, inner):
+            steps.append(f"{steps[-1]}/{name}")
+        return steps
+
+    def _apply(self, pending: Pending, *, is_recovery: bool) -> list[str]:
+        """Put what is still staged into its place; return the directories whose names changed."""
+        directories: dict[str, None] = {}
+        for entry, replaces in pending.puts.items():
+            staged, final = self.staged(entry), self.layout.final(entry)
+            if is_recovery:
+                status = self.disk.status(staged)
+                if status is None:
+                    continue
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(f"{staged} is not a regular file")
+                if entry.kind == "datapoint" and self._digest(final) != replaces:
+                    final = f"{self.layout.path}/recovered-{entry.name}"
+            self.disk.rename(staged, final)
+            directories[self.layout.parent(entry)] = None
+        for entry in pending.removed:
+            self.disk.remove(self.layout.final(entry))
+            directories[self.layout.parent(entry)] = None
+        return [path for path in directories if self.disk.check_directory(path) is not None]
+
+    def _digest(self, path: str) -> str | None:
+        try:
+            return hashlib.sha256(self.disk.read(path)[0]).hexdigest()
+        except FileNotFoundError:
+            return None
+
+    def _finish(self, number: int, directories: list[str]) -> None:
+        try:
+            self.disk.sync_directories(self.layout.root, directories)
+            if self.has_pending():
+                trash = f"{self.layout.internal}/stage-{number}"
+                self.disk.rename(self.layout.pending, trash)
+                self.disk.remove_tree(trash)
+            self._write_sequence(number + 2)
+        except OSError as error:
+            raise self._committed(error) from error
+
+    def _write_sequence(self, number: int) -> None:
+        status = self.disk.status(self.layout.path)
+        mtime_ns = status.st_mtime_ns if status is not None else 0
+        self.disk.overwrite(self.layout.sequence, _SEQUENCE.pack(number, mtime_ns))
+
+    def _discard(self, stage: str) -> None:
+        """Give up a stage; what cannot be removed now is removed by the next writer."""
+        try:
+            self.disk.remove_tree(stage)
+        except OSError:
+            return
+
+    def _committed(self, error: OSError) -> CommittedError:
+        return CommittedError(
+            f"The change to dataset {self.layout.name} is committed but could not be completed ({error});"
+            " the next write to the dataset, or `filestore recover`, completes it"
+        )
+
+    # --- recovery
+
+    def recover(self, decision: Decision | None = None) -> bool:
+        """Bring the dataset into a settled state; tell whether a committed change was completed or given up.
+
+        Args:
+            decision: What a person decided about a change that met another HEAD; None decides by itself.
+
+        Raises:
+            RecoveryNeededError: HEAD has moved since the change was committed, and nobody has decided.
+        """
+        names = self.disk.names(self.layout.internal)
+        number = self.sequence().number
+        for name in names:
+            if name.startswith("stage-"):
+                self.disk.remove_tree(f"{self.layout.internal}/{name}")
+        is_pending = "pending" in names
+        if is_pending:
+            self._recover_pending(number | 1, decision)
+        if number % 2 and not is_pending:
+            self._write_sequence(number + 1)
+        return is_pending
+
+    def _recover_pending(self, number: int, decision: Decision | None) -> None:
+        if decision == "discard":
+            self._write_sequence(number)
+            self._finish(number - 1, [])
+            return
+        pending = self.pending()
+        if pending is None:
+            return
+        head = read_head(self.layout.root)
+        if decision is None and pending.head != head:
+            raise RecoveryNeededError(
+                f"A change to dataset {self.layout.name} was interrupted at commit {pending.head}, and HEAD is at"
+                f" {head} now: `filestore recover --apply` completes it here, `filestore recover --discard` gives it up"
+            )
+        self._write_sequence(number)
+        self._make_directories(pending.puts)
+        self._finish(number - 1, self._apply(pending, is_recovery=True))

@@ -1,0 +1,139 @@
+"""Where things lie: every path of a store is built here, from names that have been checked before."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from filestore.attachments import ATTACHMENT_NAME
+from filestore.ids import file_name, format_file_time, parse_file_time, spell_dataset_name
+
+__all__ = ["DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_name"]
+
+INTERNAL = ".filestore"
+"""Locks, staging and caches: never committed, nothing in it trusted beyond ids and kinds."""
+
+_ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_TOMBSTONE = re.compile(rf"({_ID})@(\d{{8}}T\d{{6}}\.\d{{6}}Z)")
+_NAMES = {
+    "datapoint": re.compile(rf"{_ID}\.json"),
+    "schema": re.compile(r"[0-9a-f]{16,64}\.json"),
+    "file": ATTACHMENT_NAME,
+    "tombstone": _TOMBSTONE,
+}
+Kind = str
+"""What a file of a dataset is: `datapoint`, `schema`, `file` or `tombstone`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a dataset, named by kind and file name; the two alone decide where it lies."""
+
+    kind: Kind
+    name: str
+
+    def __post_init__(self) -> None:
+        pattern = _NAMES.get(self.kind)
+        if pattern is None or pattern.fullmatch(self.name) is None:
+            raise ValueError(f"no file of a dataset: {self.kind} {self.name!r}")
+
+    @property
+    def staged_name(self) -> str:
+        """Its name in the staging directory, where all kinds lie side by side."""
+        return f"{self.kind}-{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetLayout:
+    """The paths of one dataset.
+
+    Attributes:
+        root: The store's root, absolute and free of links.
+        name: The dataset's name as the caller spelled it.
+        directory: The name of its directory.
+    """
+
+    root: str
+    name: str
+    directory: str
+
+    @classmethod
+    def of(cls, root: str, dataset_name: str) -> DatasetLayout:
+        """Return the layout of a dataset.
+
+        Raises:
+            DatasetNameError: The name cannot be a dataset's.
+        """
+        return cls(root, dataset_name, spell_dataset_name(dataset_name))
+
+    @property
+    def path(self) -> str:
+        """The dataset's directory."""
+        return f"{self.root}/{self.directory}"
+
+    @property
+    def internal(self) -> str:
+        """The dataset's part of the store's internal directory."""
+        return f"{self.root}/{INTERNAL}/{self.directory}"
+
+    @property
+    def lock(self) -> str:
+        """The file whose lock every writer of the dataset holds."""
+        return f"{self.internal}/lock"
+
+    @property
+    def sequence(self) -> str:
+        """The file with the dataset's sequence number."""
+        return f"{self.internal}/seq"
+
+    @property
+    def pending(self) -> str:
+        """The directory of a committed change that is being applied."""
+        return f"{self.internal}/pending"
+
+    @property
+    def tombstones(self) -> str:
+        """The tombstone index."""
+        return f"{self.path}/tombstones"
+
+    def datapoint(self, datapoint_id: uuid.UUID) -> str:
+        """Return the path of a datapoint file."""
+        return f"{self.path}/{file_name(datapoint_id)}"
+
+    def shard(self, datapoint_id: uuid.UUID) -> str:
+        """Return the directory that holds an id's tombstones."""
+        return f"{self.tombstones}/{str(datapoint_id)[-2:]}"
+
+    def final(self, entry: Entry) -> str:
+        """Return where an entry lies in the dataset."""
+        return f"{self.parent(entry)}/{entry.name}"
+
+    def parent(self, entry: Entry) -> str:
+        """Return the directory an entry lies in."""
+        if entry.kind == "datapoint":
+            return self.path
+        if entry.kind == "tombstone":
+            return f"{self.tombstones}/{entry.name.partition('@')[0][-2:]}"
+        return f"{self.path}/{entry.kind}s"
+
+    def shown(self, path: str) -> str:
+        """Return a path as errors name it: relative to the root."""
+        return path.removeprefix(f"{self.root}/")
+
+
+def tombstone_name(datapoint_id: uuid.UUID, staled_at: datetime) -> str:
+    """Return the name of a tombstone."""
+    return f"{datapoint_id}@{format_file_time(staled_at)}"
+
+
+def parse_tombstone_name(name: str) -> tuple[uuid.UUID, datetime] | None:
+    """Return the id and the time that a tombstone's name spells, or None where it is none."""
+    match = _TOMBSTONE.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        return uuid.UUID(match.group(1)), parse_file_time(match.group(2))
+    except ValueError:
+        return None

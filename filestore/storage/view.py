@@ -1,0 +1,246 @@
+"""One look at a dataset: the ids that are there, which of them are stale, and what their files hold.
+
+A view is made for one operation. It never writes, and it never leaves out a file that it cannot read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from filestore.codec import JSONValue
+from filestore.datapoint_file import read_schema
+from filestore.errors import FileContentError, ShapeError, StorageError
+from filestore.ids import file_name, parse_file_name
+from filestore.storage.files import Disk, Signature, signature
+from filestore.storage.index import YOUNG_NS, DatasetIndex
+from filestore.storage.journal import Journal, Pending
+from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name, tombstone_name
+
+__all__ = ["PATIENCE_SECONDS", "DatasetView", "SchemaMemory"]
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 0.25
+"""How long a file that somebody is just writing is waited for."""
+_PAUSE_SECONDS = 0.002
+_RECENT_NS = 1_000_000_000
+
+SchemaMemory = dict[str, tuple[Signature, JSONValue]]
+"""Schemas by digest, with the state of the file that each was read from."""
+
+
+class DatasetView:
+    """A dataset as one operation sees it.
+
+    Args:
+        journal: The dataset's journal, for its paths and what is pending.
+        index: What the process remembers of its directories.
+        schemas: What the process remembers of its schema files.
+        own_mtime_ns: The mtime that the store's own last change left on the directory.
+        pending: A committed change to be seen as if it were applied, where it cannot be.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        index: DatasetIndex,
+        schemas: SchemaMemory,
+        own_mtime_ns: int,
+        pending: Pending | None = None,
+    ) -> None:
+        self.layout: DatasetLayout = journal.layout
+        self._journal = journal
+        self._disk: Disk = journal.disk
+        self._index = index
+        self._schemas = schemas
+        self._own_mtime_ns = own_mtime_ns
+        self._pending = pending
+        self._seen_schemas: dict[str, JSONValue] = {}
+
+    # --- which datapoints there are
+
+    def ids(self) -> list[uuid.UUID]:
+        """Return the ids of all datapoint files, live and stale, newest first."""
+        ids = self._patiently(self._index.ids, lambda _: False)
+        if self._pending is None:
+            return ids
+        staged = {
+            datapoint_id
+            for entry in self._pending.puts
+            if entry.kind == "datapoint" and (datapoint_id := parse_file_name(entry.name)) is not None
+        }
+        return sorted(staged.union(ids), reverse=True)
+
+    def tombstones(self) -> dict[uuid.UUID, datetime]:
+        """Return when each stale datapoint was deleted."""
+        tombstones = self._index.tombstones()
+        if self._pending is None:
+            return tombstones
+        for entry in self._pending.removed:
+            self._forget(tombstones, entry)
+        for entry in self._pending.puts:
+            if entry.kind == "tombstone":
+                self._remember(tombstones, entry)
+        return tombstones
+
+    def staled_at(self, datapoint_id: uuid.UUID) -> datetime | None:
+        """Return when a datapoint was deleted, or None while it is live."""
+        if self._pending is not None:
+            return self.tombstones().get(datapoint_id)
+        return self._index.staled_at(datapoint_id)
+
+    def live_ids(self) -> list[uuid.UUID]:
+        """Return the ids of all live datapoints, newest first."""
+        tombstones = self.tombstones()
+        ids = self.ids()
+        return [datapoint_id for datapoint_id in ids if datapoint_id not in tombstones] if tombstones else ids
+
+    def tombstone_entries(self, datapoint_id: uuid.UUID) -> list[Entry]:
+        """Return every tombstone of a datapoint."""
+        names = self._disk.names(self.layout.shard(datapoint_id))
+        parsed = ((name, parse_tombstone_name(name)) for name in names)
+        return [Entry("tombstone", name) for name, found in parsed if found is not None and found[0] == datapoint_id]
+
+    @staticmethod
+    def _forget(tombstones: dict[uuid.UUID, datetime], entry: Entry) -> None:
+        parsed = parse_tombstone_name(entry.name)
+        if parsed is not None and tombstones.get(parsed[0]) == parsed[1]:
+            del tombstones[parsed[0]]
+
+    @staticmethod
+    def _remember(tombstones: dict[uuid.UUID, datetime], entry: Entry) -> None:
+        parsed = parse_tombstone_name(entry.name)
+        if parsed is not None:
+            tombstones[parsed[0]] = min(parsed[1], tombstones.get(parsed[0], parsed[1]))
+
+    # --- what their files hold
+
+    def read(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> T:
+        """Return what `parse(data, path)` makes of a datapoint's file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            FileContentError: The file cannot be read, and nobody is just writing it.
+        """
+        return self._read(Entry("datapoint", file_name(datapoint_id)), parse)[0]
+
+    def find(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result] | None:
+        """Return what `parse(data, path)` makes of a datapoint's file and the file's status, None where none is."""
+        entry = Entry("datapoint", file_name(datapoint_id))
+
+        def look() -> tuple[T, os.stat_result] | None:
+            try:
+                return self._read(entry, parse)
+            except FileNotFoundError:
+                return None
+
+        return self._patiently(look, lambda found: found is not None)
+
+    def load_schema(self, digest: str) -> JSONValue:
+        """Return the schema that lies under a digest in `schemas/`.
+
+        Raises:
+            ShapeError: There is none.
+            FileContentError: It was altered, or is no JSON.
+        """
+        if digest in self._seen_schemas:
+            return self._seen_schemas[digest]
+        entry = Entry("schema", f"{digest}.json")
+        status = self._disk.status(self.layout.final(entry))
+        known = self._schemas.get(digest)
+        if status is not None and known is not None and known[0] == signature(status) and not _is_young(status):
+            schema = known[1]
+        else:
+            schema = self._read_schema(entry, digest)
+        self._seen_schemas[digest] = schema
+        return schema
+
+    def _read_schema(self, entry: Entry, digest: str) -> JSONValue:
+        self._disk.check_directory(self.layout.parent(entry))
+        try:
+            schema, status = self._read(entry, lambda data, path: read_schema(data, path, digest))
+        except FileNotFoundError:
+            path = self.layout.shown(self.layout.final(entry))
+            raise ShapeError(f"there is no {path}: restore it from git", ("output_schema",)) from None
+        self._schemas[digest] = (signature(status), schema)
+        return schema
+
+    def attachment(self, entry: Entry) -> bytes:
+        """Return the bytes of an attached file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        self._disk.check_directory(self.layout.parent(entry))
+        return self._open(entry, self.layout.final(entry))[0]
+
+    def has(self, entry: Entry, data: bytes) -> bool:
+        """Tell whether a file is there with just these bytes."""
+        try:
+            return self._disk.read(self.layout.final(entry))[0] == data
+        except FileNotFoundError:
+            return False
+
+    def is_taken(self, entry: Entry, data: bytes) -> bool:
+        """Tell whether a file of other content has an entry's name."""
+        try:
+            return self._disk.read(self.layout.final(entry))[0] != data
+        except FileNotFoundError:
+            return False
+
+    def _read(self, entry: Entry, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result]:
+        path = self.layout.final(entry)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            data, status = self._open(entry, path)
+            try:
+                return parse(data, self.layout.shown(path)), status
+            except FileContentError:
+                is_recent = abs(time.time_ns() - status.st_mtime_ns) < _RECENT_NS
+                if not is_recent or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+    def _open(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result]:
+        if self._pending is not None and entry in self._pending.puts:
+            try:
+                return self._disk.read(self._journal.staged(entry))
+            except FileNotFoundError:
+                pass  # applied meanwhile: it lies in its place
+        try:
+            return self._disk.read(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StorageError(f"{self.layout.shown(path)} cannot be read: {error.strerror}") from error
+
+    def _patiently(self, look: Callable[[], T], is_enough: Callable[[T], bool]) -> T:
+        """Look again while somebody else's change to the directory is so young that a name may just be on its way.
+
+        git and many editors replace a file by removing and creating it; between the two its name is missing. The
+        store's own changes do not do that, and they leave a note of the mtime they caused.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            before = self._disk.check_directory(self.layout.path)
+            result = look()
+            if is_enough(result):
+                return result
+            after = self._disk.check_directory(self.layout.path)
+            if before is None and after is None:
+                return result
+            is_same = before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns
+            is_own = after is not None and after.st_mtime_ns == self._own_mtime_ns
+            if is_same and after is not None and (is_own or not _is_young(after)):
+                return result
+            if time.monotonic() > deadline:
+                return result
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _is_young(status: os.stat_result) -> bool:
+    return abs(time.time_ns() - status.st_mtime_ns) < YOUNG_NS
