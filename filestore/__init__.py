@@ -17,4 +17,12 @@ from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.errors import FilestoreError
 from filestore.store import DatasetSummary, FileStore
 
-__all__ = ["ChatDatapoint", "Datapoint", "DatasetSummary", "FileStore", "FilestoreError", "JsonDatapoint", "__version__"]
+__all__ = [
+    "ChatDatapoint",
+    "Datapoint",
+    "DatasetSummary",
+    "FileStore",
+    "FilestoreError",
+    "JsonDatapoint",
+    "__version__",
+]

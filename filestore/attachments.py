@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 
 from filestore.codec import JSONObject, JSONValue
 from filestore.errors import ShapeError
-from filestore.shapes import Dialect, ObjectReader, expect_list, expect_object, expect_text
+from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text
 
 __all__ = [
     "ATTACHMENT_NAME",
     "Attachments",
+    "own_path",
+    "own_storage_path",
     "parse_file_block",
     "render_file_block_for_file",
     "render_file_block_legacy",
-    "used_attachments",
 ]
 
 ATTACHMENT_NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,16}")
@@ -204,7 +205,7 @@ def _sniff(data: bytes) -> str:
     raise ShapeError("No `mime_type` given, and none could be told from the bytes", ("mime_type",))
 
 
-def _own_path(block: JSONObject, directory: str) -> str | None:
+def own_path(block: JSONObject, directory: str) -> str | None:
     """Return `files/<name>` if a pointer leads to a file of the dataset in `directory`."""
     path = block.get("storage_path")
     if not isinstance(path, dict) or path.get("kind") != {"type": "filesystem", "path": directory}:
@@ -215,7 +216,7 @@ def _own_path(block: JSONObject, directory: str) -> str | None:
 
 def render_file_block_for_file(block: JSONObject, directory: str) -> JSONObject:
     """Spell a file block as a datapoint file does: a file of the dataset itself is a relative path."""
-    path = _own_path(block, directory)
+    path = own_path(block, directory)
     if path is None:
         return block
     rendered = {key: value for key, value in block.items() if key not in ("file_type", "source_url")}
@@ -227,18 +228,8 @@ def render_file_block_for_file(block: JSONObject, directory: str) -> JSONObject:
 def render_file_block_legacy(block: JSONObject) -> JSONObject:
     """Spell a file block as gateways up to 2025.10 did, which knew pointers alone."""
     if block["file_type"] == "url":
-        inner: JSONObject = {"url": block["url"], "mime_type": block.get("mime_type", "application/octet-stream")}
+        mime_type = block.get("mime_type", "application/octet-stream")
+        inner: JSONObject = {"url": block["url"], "mime_type": mime_type}
         return {"type": "file", "file": inner, "storage_path": {"kind": {"type": "disabled"}, "path": ""}}
     inner = {"url": block["source_url"], "mime_type": block["mime_type"]}
     return {"type": "file", "file": inner, "storage_path": block["storage_path"]}
-
-
-def used_attachments(value: JSONObject, directory: str) -> set[str]:
-    """Return the names in `files/` that an input in normal form points to."""
-    blocks = (
-        expect_object(block)
-        for message in expect_list(value["messages"])
-        for block in expect_list(expect_object(message)["content"])
-    )
-    paths = (_own_path(block, directory) for block in blocks if block["type"] == "file")
-    return {path.removeprefix("files/") for path in paths if path is not None}

@@ -20,6 +20,7 @@ __all__ = [
     "parse_unknown",
     "render_input_for_file",
     "render_input_legacy",
+    "render_input_transitional",
     "text_block",
 ]
 
@@ -29,7 +30,7 @@ ARGUMENTS_DEPTH = RAW_DEPTH - 6
 """Deepest `arguments` object spelled out in a file: the envelope around it adds levels."""
 
 
-def text_block(text: str) -> JSONObject:
+def text_block(text: JSONValue) -> JSONObject:
     """Return the normal form of a text block."""
     return {"type": "text", "text": text}
 
@@ -57,10 +58,11 @@ class InputParser:
         system = reader.take("system", self._parse_system)
         if system is not None:
             parsed["system"] = system
-        parsed["messages"] = reader.take_present(
-            "messages", lambda messages: list[JSONValue](parse_list(messages, self._parse_message)), []
-        )
+        parsed["messages"] = reader.take_present("messages", self._parse_messages, list[JSONValue]())
         return parsed
+
+    def _parse_messages(self, value: JSONValue) -> list[JSONValue]:
+        return list[JSONValue](parse_list(value, self._parse_message))
 
     def _parse_system(self, value: JSONValue) -> JSONValue:
         if self.dialect is not Dialect.LEGACY and not isinstance(value, str | dict):
@@ -176,9 +178,7 @@ def _parse_tool_call(reader: ObjectReader, dialect: Dialect) -> JSONObject:
     if dialect is Dialect.FILE:
         reader.refuse_unknown(("type", "id", "name", "arguments"))
         name: JSONValue = reader.require("name", expect_text)
-        return _tool_call(
-            reader.require("id", expect_text), name, _arguments_text(reader.require("arguments", _keep))
-        )
+        return _tool_call(reader.require("id", expect_text), name, _arguments_text(reader.require("arguments", _keep)))
     call_id = reader.require("id", expect_text)
     name, arguments = reader.value.get("name"), reader.value.get("arguments")
     if isinstance(name, str) and isinstance(arguments, str | dict):
@@ -340,15 +340,30 @@ def _spell_out_arguments(text: str) -> JSONValue:
 
 def render_input_legacy(value: JSONObject) -> JSONObject:
     """Spell an input as gateways up to 2025.10 did: text blocks say `value`."""
-    rendered: JSONObject = {"system": value["system"]} if "system" in value else {}
-    rendered["messages"] = [
-        {**message, "content": [render_block_legacy(expect_object(block)) for block in expect_list(message["content"])]}
+    return _map_blocks(value, _render_block_legacy)
+
+
+def render_input_transitional(value: JSONObject) -> JSONObject:
+    """Spell an input so that the first v1 clients (2025.10 and 2025.11) can read it, as well as later ones.
+
+    They know v1 lists, but neither the split model name of `unknown` blocks nor files that are URLs.
+    """
+    return _map_blocks(value, lambda block: _render_block_legacy(block) if _is_too_new(block) else block)
+
+
+def _is_too_new(block: JSONObject) -> bool:
+    return block["type"] == "unknown" or (block["type"] == "file" and block["file_type"] == "url")
+
+
+def _map_blocks(value: JSONObject, render: Callable[[JSONObject], JSONObject]) -> JSONObject:
+    messages: list[JSONValue] = [
+        {**message, "content": [render(expect_object(block)) for block in expect_list(message["content"])]}
         for message in map(expect_object, expect_list(value["messages"]))
     ]
-    return rendered
+    return {**value, "messages": messages}
 
 
-def render_block_legacy(block: JSONObject) -> JSONObject:
+def _render_block_legacy(block: JSONObject) -> JSONObject:
     """Spell one input block as gateways up to 2025.10 did."""
     kind = block["type"]
     if kind == "text":

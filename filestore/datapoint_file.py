@@ -27,9 +27,17 @@ from filestore.outputs import (
     render_chat_output_for_file,
     render_json_output_for_file,
 )
-from filestore.shapes import Dialect, ObjectReader, describe, expect_flag, expect_text, expect_uuid, parse_list, parse_tags
+from filestore.shapes import (
+    Dialect,
+    ObjectReader,
+    describe,
+    expect_flag,
+    expect_text,
+    expect_uuid,
+    parse_list,
+    parse_tags,
+)
 from filestore.tools import (
-    ToolParams,
     parse_additional_tool,
     parse_names,
     parse_provider_tool,
@@ -37,7 +45,16 @@ from filestore.tools import (
     render_additional_tools_for_file,
 )
 
-__all__ = ["FileContext", "parse_datapoint", "read_datapoint", "read_schema", "render_datapoint", "schema_digest", "schema_reference"]
+__all__ = [
+    "FileContext",
+    "canonical_schema",
+    "parse_datapoint",
+    "read_datapoint",
+    "read_schema",
+    "render_datapoint",
+    "schema_digest",
+    "schema_reference",
+]
 
 ENVELOPE = (
     "$schema",
@@ -240,6 +257,14 @@ def read_schema(data: bytes, path: str, digest: str) -> JSONValue:
     return schema
 
 
+def canonical_schema(data: bytes) -> bytes:
+    """Return the canonical bytes of a schema file, or the bytes as they are where they are no JSON."""
+    try:
+        return dumps(loads_file(data))
+    except JSONTextError:
+        return data
+
+
 def render_datapoint(datapoint: Datapoint, schema_name: str | None = None) -> JSONObject:
     """Return the value of the canonical file.
 
@@ -262,7 +287,7 @@ def render_datapoint(datapoint: Datapoint, schema_name: str | None = None) -> JS
         "replaces": _text(datapoint.replaces),
         "updated_at": None if datapoint.updated_at == created_at(datapoint.id) else format_time(datapoint.updated_at),
     }
-    present = {key: value for key, value in keys.items() if value is not None}
+    present: JSONObject = {key: value for key, value in keys.items() if value is not None}
     if isinstance(datapoint, JsonDatapoint):
         present["output_schema"] = {"$ref": f"schemas/{schema_name}.json"}
         if datapoint.output is not None:

@@ -220,5 +220,3 @@ def _seconds(moment: datetime) -> int:
 
 def _instant_of(moment: datetime) -> Instant:
     return _seconds(moment), Fraction(moment.microsecond, 1_000_000)
-
-

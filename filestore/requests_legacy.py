@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,6 @@ from filestore.codec import JSONObject, JSONValue, compact
 from filestore.content import InputParser, text_block
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint, tool_fields
 from filestore.errors import (
-    NotFoundError,
     RequestError,
     SchemaCompileError,
     SchemaMismatchError,
@@ -28,7 +26,6 @@ from filestore.shapes import (
     Dialect,
     ObjectReader,
     expect_flag,
-    expect_object,
     expect_text,
     expect_uuid,
     parse_list,
@@ -119,9 +116,7 @@ class LegacyRequests:
         params, available = resolve_tool_params_legacy(tools, function, self.config)
         return self._chat(common, output, params, available, texts.output), attachments.files
 
-    def parse_put(
-        self, body: JSONValue, datapoint_id: uuid.UUID, now: datetime
-    ) -> tuple[Datapoint, dict[str, bytes]]:
+    def parse_put(self, body: JSONValue, datapoint_id: uuid.UUID, now: datetime) -> tuple[Datapoint, dict[str, bytes]]:
         """Check the body of the internal PUT, whose id the client chose.
 
         Raises:
@@ -143,8 +138,7 @@ class LegacyRequests:
             reader.take_present("auxiliary", expect_text, "")
             common["is_custom"] = reader.require("is_custom", expect_flag)
             common["source_inference_id"] = reader.take("source_inference_id", expect_uuid)
-            parse_params: Callable[[JSONValue], Any] = lambda params: parse_tool_params_legacy(params, self.config)
-            params, available = reader.take("tool_params", parse_params) or (ToolParams(), [])
+            params, available = reader.take("tool_params", self._parse_tool_params) or (ToolParams(), [])
             schema = None if is_chat else reader.require("output_schema", lambda schema: schema)
         if parser.deferred is not None:
             raise RequestError(parser.deferred.reason)
@@ -153,6 +147,9 @@ class LegacyRequests:
         if is_chat:
             return self._chat(common, output, params, available, ""), attachments.files
         return self._json(common, output, schema, ""), attachments.files
+
+    def _parse_tool_params(self, value: JSONValue) -> tuple[ToolParams, list[Tool]]:
+        return parse_tool_params_legacy(value, self.config)
 
     def _common(
         self, function_name: str, datapoint_id: uuid.UUID, value: JSONObject, now: datetime, reader: ObjectReader
@@ -218,7 +215,7 @@ def find_item_function(config: FunctionConfig, name: str, kind: JSONValue) -> Fu
         raise UnknownFunctionError(name)
     if kind not in ("chat", "json"):
         hint = (
-            f'. There is no function config: add [functions.{name}] to a tensorzero.toml in the root of the store, or'
+            f". There is no function config: add [functions.{name}] to a tensorzero.toml in the root of the store, or"
             ' state "type": "chat" or "type": "json" in the item'
         )
         raise UnknownFunctionError(name, hint)

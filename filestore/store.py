@@ -6,33 +6,52 @@ import os
 import secrets
 import threading
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.codec import JSONValue, dumps, to_json_value
-from filestore.datapoint import Datapoint, JsonDatapoint
-from filestore.datapoint_file import FileContext, read_datapoint, render_datapoint, schema_digest
-from filestore.errors import DatapointNotFoundError, InvalidIdError, NotFoundError, ReservedDatasetNameError
+from filestore.codec import JSONValue, to_json_value
+from filestore.datapoint import Datapoint
+from filestore.errors import (
+    DatapointNotFoundError,
+    DatasetNameError,
+    InvalidIdError,
+    NotFoundError,
+    RequestError,
+    ReservedDatasetNameError,
+    ShapeError,
+)
 from filestore.functions import FunctionConfig
-from filestore.ids import IdMaker, check_tensorzero_uuid, file_name, parse_directory_name, parse_uuid
+from filestore.ids import IdMaker, check_tensorzero_uuid, created_at, parse_directory_name, parse_uuid
 from filestore.query import ListQuery
 from filestore.requests_legacy import LegacyRequests
-from filestore.shapes import ObjectReader, expect_list
+from filestore.requests_v1 import (
+    build_created,
+    build_updated,
+    in_place,
+    parse_create_item,
+    parse_metadata_item,
+    parse_update_item,
+    successor,
+)
+from filestore.shapes import expect_list, parse_list
+from filestore.storage import changes
 from filestore.storage.config_files import ConfigFiles
 from filestore.storage.dataset import Dataset
 from filestore.storage.files import Disk
-from filestore.storage.journal import Change, Decision, Replaced
-from filestore.storage.layout import DatasetLayout, Entry, tombstone_name
+from filestore.storage.journal import Change, Decision
+from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.view import DatasetView
 
 __all__ = ["DatasetSummary", "FileStore"]
 
-T = TypeVar("T")
 Id = uuid.UUID | str
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_REMEMBERED_DATASETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +133,15 @@ class FileStore:
         Raises:
             RequestError: An item is wrong; nothing was inserted.
         """
-        dataset = self._dataset(dataset_name)
         items = expect_list(to_json_value(datapoints))
+        dataset = self._dataset(dataset_name)
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
         ids = self._id_maker.make(len(items))
         parsed = [
             requests.parse_bulk_item(item, index, new_id)
             for index, (item, new_id) in enumerate(zip(items, ids, strict=True))
         ]
-        if parsed:
-            dataset.write(lambda view: (_insertion(view, parsed), None))
+        _insert(dataset, parsed)
         return ids
 
     def put_datapoint(self, *, dataset_name: str, datapoint_id: Id, datapoint: object) -> uuid.UUID:
@@ -147,18 +165,40 @@ class FileStore:
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
         parsed, files = requests.parse_put(body, checked_id, now)
 
-        def plan(view: DatasetView) -> tuple[Change, None]:
-            change = _insertion(view, [(parsed, files)])
-            entry = Entry("datapoint", file_name(checked_id))
-            found = view.find(checked_id, lambda data, _: data)
-            if found is not None:
-                data, status = found
-                change.replaced[entry] = Replaced.of(data, status)
-            change.removed = view.tombstone_entries(checked_id)
-            return change, None
+        def plan(view: DatasetView) -> tuple[Change, uuid.UUID]:
+            change = Change(removed=view.tombstone_entries(checked_id))
+            changes.put(change, view, parsed, files, replaces=True)
+            return change, checked_id
 
-        dataset.write(plan)
-        return checked_id
+        return dataset.write(plan)
+
+    def get_datapoint(self, *, dataset_name: str, datapoint_id: Id) -> Datapoint:
+        """Return a live datapoint.
+
+        Raises:
+            DatapointNotFoundError: There is none with this id in this dataset, or it is stale.
+            FileContentError: Its file cannot be read.
+        """
+        checked_id = parse_id(datapoint_id)
+        dataset = self._find_dataset(dataset_name)
+        config = self.config
+        found = dataset.read(lambda view: changes.find_live(view, checked_id, config)) if dataset else None
+        if found is None:
+            raise DatapointNotFoundError(dataset_name, checked_id)
+        return found
+
+    def delete_datapoint(self, *, dataset_name: str, datapoint_id: Id) -> int:
+        """Soft-delete a datapoint: it becomes stale, its file stays.
+
+        Returns:
+            1, or 0 where there is no such live datapoint.
+        """
+        checked_id = parse_id(datapoint_id)
+        return self._stale(dataset_name, lambda view: [checked_id] if changes.is_live(view, checked_id) else [])
+
+    def delete_dataset(self, *, dataset_name: str) -> int:
+        """Soft-delete every live datapoint of a dataset; return how many there were."""
+        return self._stale(dataset_name, DatasetView.live_ids)
 
     def list_datapoints(
         self, *, dataset_name: str, function_name: str | None = None, limit: int = 100, offset: int = 0
@@ -174,20 +214,51 @@ class FileStore:
         Raises:
             FileContentError: A file that is needed cannot be read.
         """
+        if limit < 0 or offset < 0:
+            raise RequestError("limit and offset must not be negative")
         dataset = self._find_dataset(dataset_name)
-        if limit <= 0 or dataset is None:
+        if limit == 0 or dataset is None:
             return []
         config = self.config
 
         def action(view: DatasetView) -> list[Datapoint]:
             ids = view.live_ids()
             if function_name is None:
-                return [self._load(view, datapoint_id, config) for datapoint_id in ids[offset : offset + limit]]
-            loaded = (self._load(view, datapoint_id, config) for datapoint_id in ids)
+                return [changes.load_datapoint(view, one, config) for one in ids[offset : offset + limit]]
+            loaded = (changes.load_datapoint(view, one, config) for one in ids)
             matching = [datapoint for datapoint in loaded if datapoint.function_name == function_name]
             return matching[offset : offset + limit]
 
         return dataset.read(action)
+
+    # --- the v1 generation
+
+    def create_datapoints(self, *, dataset_name: str, requests: Sequence[object]) -> list[uuid.UUID]:
+        """Create datapoints: all of them or none.
+
+        Args:
+            dataset_name: The dataset; it need not exist yet.
+            requests: Items of the v1 form, each with its `type`.
+
+        Returns:
+            The new ids, one for each item, in order; they ascend.
+
+        Raises:
+            RequestError: An item is wrong, or there is none; nothing was created.
+        """
+        items = self._parse_items(dataset_name, requests, parse_create_item)
+        dataset = self._dataset(dataset_name)
+        _refuse_empty(items)
+        config = self.config
+        ids = self._id_maker.make(len(items))
+        _insert(
+            dataset,
+            [
+                (build_created(item, dataset_name, new_id, config), item.files)
+                for item, new_id in zip(items, ids, strict=True)
+            ],
+        )
+        return ids
 
     def query_datapoints(self, *, dataset_name: str, query: ListQuery) -> list[Datapoint]:
         """Return the page of live datapoints that a v1 list query asks for.
@@ -199,52 +270,158 @@ class FileStore:
         if query.limit == 0 or not dataset.exists():
             return []
         config = self.config
-        return dataset.read(lambda view: query.select(self._load(view, one, config) for one in view.live_ids()))
+        return dataset.read(
+            lambda view: query.select(changes.load_datapoint(view, one, config) for one in view.live_ids())
+        )
 
-    def get_datapoint(self, *, dataset_name: str, datapoint_id: Id) -> Datapoint:
-        """Return a live datapoint.
+    def get_datapoints(self, *, ids: Iterable[Id], dataset_name: str | None = None) -> list[Datapoint]:
+        """Return datapoints by id, live and stale, the one updated last first; unknown ids are left out.
+
+        Args:
+            ids: The ids; a repeated one counts once.
+            dataset_name: The dataset, or None for any.
 
         Raises:
-            DatapointNotFoundError: There is none with this id in this dataset, or it is stale.
-            FileContentError: Its file cannot be read.
+            FileContentError: A file of theirs cannot be read.
         """
-        dataset = self._find_dataset(dataset_name)
-        checked_id = parse_id(datapoint_id)
+        wanted = list(dict.fromkeys(map(parse_id, ids)))
         config = self.config
-        found = dataset.read(lambda view: self._find_live(view, checked_id, config)) if dataset else None
-        if found is None:
-            raise DatapointNotFoundError(dataset_name, checked_id)
-        return found
+        found: list[Datapoint] = []
+        for name in self.dataset_names() if dataset_name is None else [dataset_name]:
+            dataset = self._dataset(name)
+            if dataset.exists():
+                looked_up = dataset.read(lambda view: [changes.find_datapoint(view, one, config) for one in wanted])
+                found += [datapoint for datapoint in looked_up if datapoint is not None]
+        return sorted(found, key=lambda datapoint: (datapoint.updated_at, datapoint.id), reverse=True)
 
-    def delete_datapoint(self, *, dataset_name: str, datapoint_id: Id) -> int:
-        """Soft-delete a datapoint: it becomes stale, its file stays.
+    def update_datapoints(
+        self, *, dataset_name: str, requests: Sequence[object], new_ids: bool = True
+    ) -> list[uuid.UUID]:
+        """Update datapoints: all of them or none.
+
+        Args:
+            dataset_name: Their dataset.
+            requests: Items of the v1 form: `type`, `id` and the fields to change.
+            new_ids: Whether a successor with a new id takes over, and the old datapoint becomes stale, as in the API;
+                otherwise the file is changed in place.
 
         Returns:
-            1, or 0 where there is no such live datapoint.
+            The ids that the datapoints have now, in order.
+
+        Raises:
+            DatapointNotFoundError: There is no live datapoint with one of the ids.
+            RequestError: An item is wrong, stands twice, or there is none.
         """
-        return self._delete(dataset_name, [parse_id(datapoint_id)])
+        items = self._parse_items(dataset_name, requests, parse_update_item)
+        dataset = self._dataset(dataset_name)
+        _refuse_empty(items)
+        _refuse_repeated([item.id for item in items])
+        config = self.config
 
-    def delete_dataset(self, *, dataset_name: str) -> int:
-        """Soft-delete every live datapoint of a dataset; return how many there were."""
-        return self._delete(dataset_name, None)
+        def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
+            updated = [build_updated(_require_live(view, item.id, config), item, config) for item in items]
+            change = Change()
+            if new_ids:
+                ids = self._id_maker.make(len(items), after=max(item.id for item in items))
+                updated = [successor(datapoint, new_id) for datapoint, new_id in zip(updated, ids, strict=True)]
+                changes.stale(change, (item.id for item in items), created_at(ids[0]))
+            else:
+                now = self._clock()
+                updated = [in_place(datapoint, now) for datapoint in updated]
+            for datapoint, item in zip(updated, items, strict=True):
+                changes.put(change, view, datapoint, item.files, replaces=not new_ids)
+            return change, [datapoint.id for datapoint in updated]
 
-    def _delete(self, dataset_name: str, ids: Sequence[uuid.UUID] | None) -> int:
-        """Soft-delete those of `ids` (None: all) that are live, without looking into their files."""
+        return self._write_existing(dataset, plan, items[0].id)
+
+    def update_datapoints_metadata(self, *, dataset_name: str, requests: Sequence[object]) -> list[uuid.UUID]:
+        """Rename datapoints in place: all of them or none; return their ids.
+
+        Args:
+            dataset_name: Their dataset.
+            requests: Items of the v1 form: `id`, and `name` (None clears it).
+
+        Raises:
+            DatapointNotFoundError: There is no live datapoint with one of the ids.
+            RequestError: An item is wrong, stands twice, or there is none.
+        """
+        items = self._parse_items(dataset_name, requests, lambda value, _: parse_metadata_item(value))
+        dataset = self._dataset(dataset_name)
+        _refuse_empty(items)
+        _refuse_repeated([item.id for item in items])
+        config = self.config
+
+        def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
+            change = Change()
+            now = self._clock()
+            for item in items:
+                current = _require_live(view, item.id, config)
+                renamed = replace(current, name=item.name if item.sets_name else current.name)
+                changes.put(change, view, in_place(renamed, now), {}, replaces=True)
+            return change, [item.id for item in items]
+
+        return self._write_existing(dataset, plan, items[0].id)
+
+    def delete_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> int:
+        """Soft-delete datapoints; return how many of the ids were live.
+
+        Raises:
+            RequestError: There is no id.
+        """
+        wanted = list(dict.fromkeys(map(parse_id, ids)))
+        self._dataset(dataset_name)
+        if not wanted:
+            raise RequestError("ids must be a non-empty list")
+        return self._stale(dataset_name, lambda view: [one for one in wanted if changes.is_live(view, one)])
+
+    def clone_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID | None]:
+        """Copy live datapoints of any dataset into one.
+
+        Args:
+            dataset_name: The dataset the copies go into.
+            ids: The datapoints to copy; a repeated one is copied once.
+
+        Returns:
+            The id of the copy for each id, in order; None where there is no such live datapoint.
+        """
+        wanted = list(map(parse_id, ids))
+        dataset = self._dataset(dataset_name)
+        copies: dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]] = {}
+        for name in self.dataset_names():
+            copies.update(self._read_copies(name, [one for one in wanted if one not in copies], dataset))
+        ordered = [one for one in dict.fromkeys(wanted) if one in copies]
+        new_ids = dict(zip(ordered, self._id_maker.make(len(ordered)), strict=True))
+        _insert(dataset, [(_cloned(copies[one][0], new_ids[one], dataset_name), copies[one][1]) for one in ordered])
+        return [new_ids.get(one) for one in wanted]
+
+    def _read_copies(
+        self, dataset_name: str, ids: Iterable[uuid.UUID], target: Dataset
+    ) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
+        config = self.config
+
+        def action(view: DatasetView) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
+            found = ((one, changes.find_live(view, one, config)) for one in dict.fromkeys(ids))
+            return {
+                one: changes.copy_attachments(datapoint, view, target.layout.directory)
+                for one, datapoint in found
+                if datapoint is not None
+            }
+
+        return self._dataset(dataset_name).read(action)
+
+    def count_datapoints(self, *, dataset_name: str, function_name: str | None = None) -> int:
+        """Count live datapoints, of one function or of all."""
         dataset = self._find_dataset(dataset_name)
         if dataset is None:
             return 0
-
-        def find_live(view: DatasetView) -> list[uuid.UUID]:
-            if ids is None:
-                return view.live_ids()
-            return [one for one in dict.fromkeys(ids) if view.staled_at(one) is None and _is_there(view, one)]
-
-        def plan(view: DatasetView) -> tuple[Change, int]:
-            live = find_live(view)
-            now = self._clock()
-            return Change(puts={Entry("tombstone", tombstone_name(one, now)): b"" for one in live}), len(live)
-
-        return dataset.write(plan) if dataset.read(find_live) else 0
+        if function_name is None:
+            return dataset.read(lambda view: len(view.live_ids()))
+        config = self.config
+        return dataset.read(
+            lambda view: sum(
+                changes.load_datapoint(view, one, config).function_name == function_name for one in view.live_ids()
+            )
+        )
 
     # --- about the store
 
@@ -262,30 +439,22 @@ class FileStore:
             FileContentError: A datapoint file cannot be read.
         """
         config = self.config
-        summaries = []
-        for name in self.dataset_names():
-            dataset = self._dataset(name)
 
-            def summarize(view: DatasetView) -> DatasetSummary | None:
-                loaded = (self._load(view, one, config) for one in view.live_ids())
-                times = [one.updated_at for one in loaded if function_name in (None, one.function_name)]
-                return DatasetSummary(view.layout.name, len(times), max(times)) if times else None
+        def summarize(view: DatasetView) -> DatasetSummary | None:
+            loaded = (changes.load_datapoint(view, one, config) for one in view.live_ids())
+            times = [one.updated_at for one in loaded if function_name in (None, one.function_name)]
+            return DatasetSummary(view.layout.name, len(times), max(times)) if times else None
 
-            summary = dataset.read(summarize)
-            if summary is not None:
-                summaries.append(summary)
-        summaries.sort(key=lambda one: one.dataset_name)
-        summaries.sort(key=lambda one: one.last_updated, reverse=True)
-        return summaries[offset : None if limit is None else offset + limit]
+        summaries = [self._dataset(name).read(summarize) for name in self.dataset_names()]
+        found = [summary for summary in summaries if summary is not None]
+        found.sort(key=lambda summary: summary.dataset_name)
+        found.sort(key=lambda summary: summary.last_updated, reverse=True)
+        return found[offset : None if limit is None else offset + limit]
 
     def dataset_names(self) -> list[str]:
         """Return the names of all dataset directories, sorted; some may hold no live datapoint."""
-        names = []
-        for directory in self._disk.names(str(self.root)):
-            name = parse_directory_name(directory)
-            if name is not None and self._is_directory(directory):
-                names.append(name)
-        return sorted(names)
+        directories = filter(self._is_directory, self._disk.names(str(self.root)))
+        return sorted(name for name in map(parse_directory_name, directories) if name is not None)
 
     def _is_directory(self, directory: str) -> bool:
         try:
@@ -305,12 +474,11 @@ class FileStore:
         """
         name = parse_directory_name(directory)
         kind, _, file = path.partition("/")
-        if name is None or kind != "files" or ATTACHMENT_NAME.fullmatch(file) is None:
-            raise NotFoundError(f"No attached file {path} in {directory}")
-        try:
-            return self._dataset(name).read(lambda view: view.attachment(Entry("file", file)))
-        except FileNotFoundError:
-            raise NotFoundError(f"No attached file {path} in {directory}") from None
+        if name is not None and kind == "files" and ATTACHMENT_NAME.fullmatch(file) is not None:
+            found = self._dataset(name).read(lambda view: view.find_bytes(Entry("file", file)))
+            if found is not None:
+                return found
+        raise NotFoundError(f"No attached file {path} in {directory}")
 
     def recover(self, decision: Decision | None = None) -> list[str]:
         """Complete changes that were interrupted; return the names of the datasets that had one.
@@ -326,10 +494,12 @@ class FileStore:
     # --- inner steps
 
     def _dataset(self, dataset_name: str) -> Dataset:
-        layout = DatasetLayout.of(str(self.root), dataset_name)
         with self._datasets_guard:
             dataset = self._datasets.get(dataset_name)
             if dataset is None:
+                layout = DatasetLayout.of(str(self.root), dataset_name)
+                if len(self._datasets) >= _REMEMBERED_DATASETS:
+                    self._datasets.clear()
                 dataset = self._datasets[dataset_name] = Dataset(layout, self._disk, self._lock_timeout)
         return dataset
 
@@ -341,16 +511,40 @@ class FileStore:
             return None
         return dataset if dataset.exists() else None
 
-    def _load(self, view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
-        context = FileContext(view.layout.name, config, view.load_schema)
-        return view.read(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
+    def _stale(self, dataset_name: str, find_live: Callable[[DatasetView], list[uuid.UUID]]) -> int:
+        """Soft-delete the live datapoints that `find_live` names, without looking into their files."""
+        dataset = self._find_dataset(dataset_name)
+        if dataset is None or not dataset.read(find_live):
+            return 0
 
-    def _find_live(self, view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint | None:
-        if datapoint_id.version != 7 or view.staled_at(datapoint_id) is not None:
-            return None
-        context = FileContext(view.layout.name, config, view.load_schema)
-        found = view.find(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
-        return found[0] if found else None
+        def plan(view: DatasetView) -> tuple[Change, int]:
+            live = find_live(view)
+            change = Change()
+            changes.stale(change, live, self._clock())
+            return change, len(live)
+
+        return dataset.write(plan)
+
+    def _parse_items(
+        self, dataset_name: str, requests: Sequence[object], parse: Callable[[JSONValue, str], Item]
+    ) -> list[Item]:
+        """Check the shape of request items, before anything else about the request."""
+        try:
+            directory = self._dataset(dataset_name).layout.directory
+        except DatasetNameError:
+            directory = ""  # refused by the caller, after the items' shape
+        try:
+            return parse_list(to_json_value(requests), lambda value: parse(value, directory))
+        except ShapeError as error:
+            raise error.within("datapoints") from None
+
+    def _write_existing(
+        self, dataset: Dataset, plan: Callable[[DatasetView], tuple[Change, Result]], first: uuid.UUID
+    ) -> Result:
+        """Write to a dataset whose datapoints must exist, without making one that does not."""
+        if not dataset.exists():
+            raise DatapointNotFoundError(dataset.layout.name, first)
+        return dataset.write(plan)
 
 
 def parse_id(value: Id) -> uuid.UUID:
@@ -367,38 +561,38 @@ def parse_id(value: Id) -> uuid.UUID:
     return parse_uuid(text)
 
 
-def _is_there(view: DatasetView, datapoint_id: uuid.UUID) -> bool:
-    return datapoint_id.version == 7 and view.find(datapoint_id, lambda data, path: None) is not None
+def _insert(dataset: Dataset, parsed: Sequence[tuple[Datapoint, dict[str, bytes]]]) -> None:
+    """Write new datapoints and their files, if there are any."""
+
+    def plan(view: DatasetView) -> tuple[Change, None]:
+        change = Change()
+        for datapoint, files in parsed:
+            changes.put(change, view, datapoint, files)
+        return change, None
+
+    if parsed:
+        dataset.write(plan)
 
 
-def _insertion(view: DatasetView, parsed: Sequence[tuple[Datapoint, dict[str, bytes]]]) -> Change:
-    """Return the change that writes datapoints, with the schemas and files they need."""
-    change = Change()
-    digests: dict[bytes, str] = {}
-    for datapoint, files in parsed:
-        schema_name = None
-        if isinstance(datapoint, JsonDatapoint):
-            schema_name = _put_schema(view, change, digests, datapoint.output_schema)
-        for name, data in files.items():
-            _put_once(view, change, Entry("file", name), data)
-        entry = Entry("datapoint", file_name(datapoint.id))
-        change.puts[entry] = dumps(render_datapoint(datapoint, schema_name))
-    return change
+def _cloned(datapoint: Datapoint, new_id: uuid.UUID, dataset_name: str) -> Datapoint:
+    return replace(datapoint, id=new_id, dataset_name=dataset_name, updated_at=created_at(new_id), replaces=None)
 
 
-def _put_schema(view: DatasetView, change: Change, digests: dict[bytes, str], schema: JSONValue) -> str:
-    data = dumps(schema)
-    if data not in digests:
-
-        def is_taken(digest: str) -> bool:
-            entry = Entry("schema", f"{digest}.json")
-            return change.puts.get(entry, data) != data or view.is_taken(entry, data)
-
-        digests[data] = schema_digest(data, is_taken)
-        _put_once(view, change, Entry("schema", f"{digests[data]}.json"), data)
-    return digests[data]
+def _require_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
+    found = changes.find_live(view, datapoint_id, config)
+    if found is None:
+        raise DatapointNotFoundError(view.layout.name, datapoint_id)
+    return found
 
 
-def _put_once(view: DatasetView, change: Change, entry: Entry, data: bytes) -> None:
-    if entry not in change.puts and not view.has(entry, data):
-        change.puts[entry] = data
+def _refuse_empty(items: Sequence[object]) -> None:
+    if not items:
+        raise RequestError("At least one datapoint must be provided")
+
+
+def _refuse_repeated(ids: Sequence[uuid.UUID]) -> None:
+    seen: set[uuid.UUID] = set()
+    for one in ids:
+        if one in seen:
+            raise RequestError(f"Duplicate datapoint id provided: {one}")
+        seen.add(one)

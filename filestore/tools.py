@@ -18,10 +18,10 @@ __all__ = [
     "available_tools",
     "parse_additional_tool",
     "parse_additional_tool_legacy",
+    "parse_names",
     "parse_provider_tool",
     "parse_tool_choice",
     "parse_tool_params_legacy",
-    "parse_names",
     "render_additional_tools_for_file",
     "render_tool_params_legacy",
     "resolve_tool_params",
@@ -155,7 +155,7 @@ def _refuse_duplicates(names: Iterable[str]) -> None:
 
 
 def _refuse_unavailable_choice(choice: JSONValue, names: Iterable[str]) -> None:
-    if isinstance(choice, dict) and choice["specific"] not in names:
+    if isinstance(choice, dict) and choice["specific"] not in list[JSONValue](names):
         raise RequestError(f"Tool not found: {choice['specific']}")
 
 

@@ -185,16 +185,17 @@ def running(server: Server) -> Iterator[str]:
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
     place = f"{host or 'all addresses'}, port {port}"
+    # getaddrinfo of glibc takes any number and cuts it to 16 bits.
+    if not 0 <= port < 2**16:
+        raise RequestError(f"Cannot listen on {place}: a port is a number from 0 to 65535")
     try:
         # An empty host means every address; getaddrinfo says that as None.
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError, OverflowError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise RequestError(f"Cannot listen on {place}: {getattr(error, 'strerror', None) or error}") from error
     family, _, _, _, address = found[0]
     try:
         listener = socket.create_server(address, family=family, backlog=backlog)
-    except OverflowError as error:
-        raise RequestError(f"Cannot listen on {place}: {error}") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise RequestError(f"Cannot listen on {place}: {reason}") from error

@@ -1,6 +1,156 @@
-"""STUB"""
-from filestore.functions import *
-from filestore.functions import EMPTY_CONFIG, Function, Tool, FunctionConfig
+"""The files of a function config: found, read, and read again when they change."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import stat
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filestore.errors import ConfigError
+from filestore.functions import EMPTY_CONFIG, FunctionConfig, parse_config
+from filestore.schema import compile_schema
+from filestore.storage.files import Disk, Signature, signature
+from filestore.storage.index import YOUNG_NS
+
+__all__ = ["ConfigFiles"]
+
+_DEFAULT_NAME = "tensorzero.toml"
+
+
 class ConfigFiles:
-    def __init__(self, root, pattern): self.p=pattern
-    def current(self): return EMPTY_CONFIG
+    """The function config of a store, always as its files are now.
+
+    A config that lies in the store itself may name files of the store only, since a store may come from strangers; one
+    that the user names may name any file.
+
+    Args:
+        root: The store's directory.
+        pattern: A TOML file, or a glob of several, `**` included; by default `tensorzero.toml` in the root, if there
+            is one. A relative one starts at what is the current directory now.
+    """
+
+    def __init__(self, root: Path, pattern: str | os.PathLike[str] | None) -> None:
+        self._base = Path.cwd()
+        self._root = self._base / root
+        self._pattern = None if pattern is None else os.fspath(pattern)
+        self._guard = threading.Lock()
+        self._known: _Snapshot | None = None
+
+    def current(self) -> FunctionConfig:
+        """Return the config, read again if a file of it has changed, come or gone.
+
+        Raises:
+            ConfigError: A mistake in the config, or a file of it that cannot be read.
+        """
+        with self._guard:
+            documents = self._find_documents()
+            if self._known is None or self._known.documents != documents or self._known.files.have_changed():
+                self._known = None  # a mistake is not remembered: the next call looks whether it is still there
+                self._known = self._load(documents)
+            return self._known.config
+
+    def _load(self, documents: list[str]) -> _Snapshot:
+        files = _Files(self._base, self._root if self._pattern is None else None)
+        if not documents:
+            return _Snapshot(documents, files, EMPTY_CONFIG)
+        texts = [(path, _read_document(files, path)) for path in documents]
+        return _Snapshot(documents, files, parse_config(texts, files.read, compile_schema))
+
+    def _find_documents(self) -> list[str]:
+        """Return the paths of the TOML files, sorted, as they are shown to the user."""
+        if self._pattern is None:
+            path = str(self._root / _DEFAULT_NAME)
+            return [self._shown(path)] if self._is_file(path) else []
+        documents = sorted({self._shown(path) for path in self._matches(self._pattern)})
+        if not documents:
+            raise ConfigError(self._pattern, "", "matches no file; expected a TOML file, or a glob of several")
+        return documents
+
+    def _matches(self, pattern: str) -> list[str]:
+        if self._is_file(pattern):  # first, for a name may hold brackets
+            return [pattern]
+        matches = glob.glob(pattern, root_dir=self._base, recursive=True)  # noqa: PTH207 (Path.glob: none absolute)
+        return [path for path in matches if self._is_file(path)]
+
+    def _is_file(self, path: str) -> bool:
+        try:
+            return stat.S_ISREG((self._base / path).stat().st_mode)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):  # the last for a `*` on Windows
+                return False
+            raise _unreadable(self._shown(path), error) from error
+
+    def _shown(self, path: str) -> str:
+        given = Path(path)
+        return str(given.relative_to(self._base) if given.is_relative_to(self._base) else given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files that were read for one config.
+
+    Attributes:
+        base: Where relative paths start.
+        fence: The directory that no file may lie outside of, if there is one.
+        signatures: Absolute path to the state in which the file was first read.
+        young: Files that had changed just before.
+    """
+
+    base: Path
+    fence: Path | None
+    signatures: dict[Path, Signature] = field(default_factory=dict)
+    young: set[Path] = field(default_factory=set)
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            OSError: It cannot be read, or lies outside of the fence.
+        """
+        place = self.base / path
+        target = os.path.realpath(place)
+        if self.fence is not None and not Path(target).is_relative_to(os.path.realpath(self.fence)):
+            reason = "it lies outside of the store; to allow that, name the config file yourself (--config-file)"
+            raise PermissionError(errno.EACCES, reason, path)
+        now = time.time_ns()
+        data, status = Disk().read(target)
+        if any(abs(now - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns)):
+            self.young.add(place)  # one more change within the same clock tick would leave no trace
+        self.signatures.setdefault(place, signature(status))
+        return data
+
+    def have_changed(self) -> bool:
+        """Tell whether a file is no longer as it was read, as far as that can be seen."""
+        return bool(self.young) or any(_find_signature(place) != known for place, known in self.signatures.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A config and the files it was read from."""
+
+    documents: list[str]
+    files: _Files
+    config: FunctionConfig
+
+
+def _find_signature(place: Path) -> Signature | None:
+    try:
+        return signature(place.stat())
+    except OSError:
+        return None
+
+
+def _read_document(files: _Files, path: str) -> bytes:
+    try:
+        return files.read(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> ConfigError:
+    return ConfigError(path, "", f"cannot be read: {error.strerror or error}")

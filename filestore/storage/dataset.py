@@ -11,7 +11,7 @@ from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError,
 from filestore.ids import fold_dataset_name, parse_directory_name
 from filestore.storage.files import Disk
 from filestore.storage.index import DatasetIndex
-from filestore.storage.journal import Change, ChangedMeanwhileError, Decision, Journal, Sequence
+from filestore.storage.journal import Change, ChangedMeanwhileError, Decision, Journal, Pending, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
 from filestore.storage.view import PATIENCE_SECONDS, DatasetView, SchemaMemory
@@ -115,7 +115,7 @@ class Dataset:
             if time.monotonic() > deadline:
                 raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
 
-    def _view(self, sequence: Sequence, pending: object = None) -> DatasetView:
+    def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
         return DatasetView(self._journal, self._index, self._schemas, sequence.mtime_ns, pending)
 
     # --- writing

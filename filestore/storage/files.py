@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 __all__ = ["Disk", "Signature"]
@@ -175,10 +176,8 @@ class Disk:
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens where there is none."""
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(path)
-        except FileNotFoundError:
-            pass
 
     def remove_tree(self, path: str) -> None:
         """Remove a file, a link or a directory with the files and directories in it, following no link."""

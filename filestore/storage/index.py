@@ -39,12 +39,12 @@ class DatasetIndex:
 
     def ids(self) -> list[uuid.UUID]:
         """Return the ids of all datapoint files, live and stale, newest first."""
-        return self._listing(self._layout.path, _parse_ids, [])
+        return self._listing(self._layout.path, _parse_ids)
 
     def tombstones(self) -> dict[uuid.UUID, datetime]:
         """Return when each stale datapoint was deleted; of several tombstones the earliest counts."""
         merged: dict[uuid.UUID, datetime] = {}
-        for shard in self._listing(self._layout.tombstones, _parse_shards, []):
+        for shard in self._listing(self._layout.tombstones, _parse_shards):
             merged.update(self._shard(f"{self._layout.tombstones}/{shard}"))
         return merged
 
@@ -55,13 +55,13 @@ class DatasetIndex:
         return self._shard(self._layout.shard(datapoint_id)).get(datapoint_id)
 
     def _shard(self, path: str) -> dict[uuid.UUID, datetime]:
-        return self._listing(path, _parse_tombstones, {})
+        return self._listing(path, _parse_tombstones)
 
-    def _listing(self, path: str, parse: Callable[[list[str]], T], empty: T) -> T:
+    def _listing(self, path: str, parse: Callable[[list[str]], T]) -> T:
         """Return a parsed directory listing, from memory where the directory is unchanged since it was read."""
         status = self._disk.check_directory(path)
         if status is None:
-            return empty
+            return parse([])
         state = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         known = self._remembered.get(path)
         if known is not None and known.is_settled and known.state == state:

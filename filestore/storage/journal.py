@@ -1,7 +1,7 @@
 """How a change gets onto the disk: staged, committed by one rename, applied, and recovered after a crash.
 
-The caller holds the dataset's lock throughout. Until the rename of `stage-<n>` to `pending` nothing has happened; from it
-on everything has, and what is not yet in its place is put there by whoever holds the lock next.
+The caller holds the dataset's lock throughout. Until the rename of `stage-<n>` to `pending` nothing has happened; from
+it on everything has, and what is not yet in its place is put there by whoever holds the lock next.
 """
 
 from __future__ import annotations

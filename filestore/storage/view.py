@@ -19,7 +19,7 @@ from filestore.ids import file_name, parse_file_name
 from filestore.storage.files import Disk, Signature, signature
 from filestore.storage.index import YOUNG_NS, DatasetIndex
 from filestore.storage.journal import Journal, Pending
-from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name, tombstone_name
+from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
 
 __all__ = ["PATIENCE_SECONDS", "DatasetView", "SchemaMemory"]
 
@@ -60,6 +60,7 @@ class DatasetView:
         self._own_mtime_ns = own_mtime_ns
         self._pending = pending
         self._seen_schemas: dict[str, JSONValue] = {}
+        self._seen_bytes: dict[Entry, bytes | None] = {}
 
     # --- which datapoints there are
 
@@ -178,19 +179,14 @@ class DatasetView:
         self._disk.check_directory(self.layout.parent(entry))
         return self._open(entry, self.layout.final(entry))[0]
 
-    def has(self, entry: Entry, data: bytes) -> bool:
-        """Tell whether a file is there with just these bytes."""
-        try:
-            return self._disk.read(self.layout.final(entry))[0] == data
-        except FileNotFoundError:
-            return False
-
-    def is_taken(self, entry: Entry, data: bytes) -> bool:
-        """Tell whether a file of other content has an entry's name."""
-        try:
-            return self._disk.read(self.layout.final(entry))[0] != data
-        except FileNotFoundError:
-            return False
+    def find_bytes(self, entry: Entry) -> bytes | None:
+        """Return the bytes of a schema or an attached file as they are, or None where there is none."""
+        if entry not in self._seen_bytes:
+            try:
+                self._seen_bytes[entry] = self.attachment(entry)
+            except FileNotFoundError:
+                self._seen_bytes[entry] = None
+        return self._seen_bytes[entry]
 
     def _read(self, entry: Entry, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result]:
         path = self.layout.final(entry)

@@ -1,0 +1,140 @@
+"""What an operation does to a dataset's files, computed from one view of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from filestore.attachments import own_path, own_storage_path
+from filestore.codec import JSONObject, JSONValue, dumps
+from filestore.datapoint import Datapoint, JsonDatapoint
+from filestore.datapoint_file import FileContext, canonical_schema, read_datapoint, render_datapoint, schema_digest
+from filestore.functions import FunctionConfig
+from filestore.ids import file_name
+from filestore.shapes import expect_list, expect_object
+from filestore.storage.journal import Change, Replaced
+from filestore.storage.layout import Entry, tombstone_name
+from filestore.storage.view import DatasetView
+
+__all__ = ["copy_attachments", "find_datapoint", "find_live", "is_live", "load_datapoint", "put", "stale"]
+
+
+def load_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
+    """Read the datapoint with an id that the view lists.
+
+    Raises:
+        FileContentError: Its file cannot be read.
+    """
+    context = FileContext(view.layout.name, config, view.load_schema)
+    return view.read(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
+
+
+def find_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint | None:
+    """Read a datapoint, live or stale, or return None where there is none.
+
+    Raises:
+        FileContentError: Its file cannot be read.
+    """
+    if datapoint_id.version != 7:
+        return None
+    context = FileContext(view.layout.name, config, view.load_schema)
+    found = view.find(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
+    staled_at = view.staled_at(datapoint_id)
+    if found is None or staled_at is None:
+        return found[0] if found else None
+    return replace(found[0], staled_at=staled_at, updated_at=staled_at)
+
+
+def find_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint | None:
+    """Read a live datapoint, or return None where there is none; a stale one is not even opened.
+
+    Raises:
+        FileContentError: Its file cannot be read.
+    """
+    if view.staled_at(datapoint_id) is not None:
+        return None
+    return find_datapoint(view, datapoint_id, config)
+
+
+def is_live(view: DatasetView, datapoint_id: uuid.UUID) -> bool:
+    """Tell whether a datapoint is there and not stale, without reading what its file says."""
+    if datapoint_id.version != 7 or view.staled_at(datapoint_id) is not None:
+        return False
+    return view.find(datapoint_id, lambda data, path: None) is not None
+
+
+def stale(change: Change, ids: Iterable[uuid.UUID], now: datetime) -> None:
+    """Add the tombstones of datapoints to a change."""
+    for datapoint_id in ids:
+        change.puts[Entry("tombstone", tombstone_name(datapoint_id, now))] = b""
+
+
+def put(
+    change: Change, view: DatasetView, datapoint: Datapoint, files: dict[str, bytes], *, replaces: bool = False
+) -> None:
+    """Add a datapoint to a change, with the schema and the files it needs.
+
+    Args:
+        change: Receives the files to write.
+        view: What the dataset holds.
+        datapoint: The datapoint.
+        files: The bytes of its attachments by their name in `files/`.
+        replaces: Whether a file with its id may exist already.
+    """
+    schema_name = None
+    if isinstance(datapoint, JsonDatapoint):
+        schema_name = _put_schema(change, view, datapoint.output_schema)
+    for name, data in files.items():
+        if view.find_bytes(Entry("file", name)) != data:
+            change.puts[Entry("file", name)] = data
+    entry = Entry("datapoint", file_name(datapoint.id))
+    data = dumps(render_datapoint(datapoint, schema_name))
+    found = view.find(datapoint.id, lambda current, path: current) if replaces else None
+    if found is not None:
+        current, status = found
+        if current == data:
+            return
+        change.replaced[entry] = Replaced.of(current, status)
+    change.puts[entry] = data
+
+
+def _put_schema(change: Change, view: DatasetView, schema: JSONValue) -> str:
+    """Add a schema unless it is there already; return the digest it goes by."""
+    data = dumps(schema)
+
+    def find(digest: str) -> bytes | None:
+        entry = Entry("schema", f"{digest}.json")
+        found = change.puts.get(entry) or view.find_bytes(entry)
+        return None if found is None else canonical_schema(found)
+
+    digest = schema_digest(data, lambda digest: find(digest) not in (None, data))
+    if find(digest) is None:
+        change.puts[Entry("schema", f"{digest}.json")] = data
+    return digest
+
+
+def copy_attachments(datapoint: Datapoint, source: DatasetView, directory: str) -> tuple[Datapoint, dict[str, bytes]]:
+    """Return a datapoint whose attached files lie in another dataset, and their bytes.
+
+    Args:
+        datapoint: A datapoint of the dataset that `source` shows.
+        source: The dataset it comes from.
+        directory: The directory name of the dataset it goes to.
+    """
+    files: dict[str, bytes] = {}
+
+    def moved(block: JSONObject) -> JSONObject:
+        path = own_path(block, source.layout.directory)
+        if path is None:
+            return block
+        name = path.removeprefix("files/")
+        files[name] = source.attachment(Entry("file", name))
+        return {**block, "storage_path": own_storage_path(directory, path)}
+
+    messages: list[JSONValue] = [
+        {**message, "content": [moved(expect_object(block)) for block in expect_list(message["content"])]}
+        for message in map(expect_object, expect_list(datapoint.input["messages"]))
+    ]
+    return replace(datapoint, input={**datapoint.input, "messages": messages}), files
