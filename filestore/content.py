@@ -304,28 +304,38 @@ def render_input_for_file(value: JSONObject, directory: str) -> JSONObject:
     """
     rendered: JSONObject = {"system": value["system"]} if "system" in value else {}
     rendered["messages"] = [
-        {**message, "content": render_content_for_file(expect_list(message["content"]), directory)}
+        {**message, "content": _render_content_for_file(expect_list(message["content"]), directory)}
         for message in map(expect_object, expect_list(value["messages"]))
     ]
     return rendered
 
 
-def render_content_for_file(blocks: list[JSONValue], directory: str) -> JSONValue:
+def _render_content_for_file(blocks: list[JSONValue], directory: str) -> JSONValue:
     """Spell a list of blocks as a datapoint file does."""
-    if len(blocks) == 1 and isinstance(blocks[0], dict) and blocks[0]["type"] == "text":
+    return shorten_blocks([_render_block_for_file(expect_object(block), directory) for block in blocks])
+
+
+def shorten_blocks(blocks: list[JSONObject]) -> JSONValue:
+    """Return the bare string that stands for a lone text block, else the list."""
+    if len(blocks) == 1 and blocks[0]["type"] == "text":
         return blocks[0]["text"]
-    return [_render_block_for_file(expect_object(block), directory) for block in blocks]
+    return list[JSONValue](blocks)
 
 
 def _render_block_for_file(block: JSONObject, directory: str) -> JSONObject:
     kind = block["type"]
     if kind == "tool_call":
         return {**block, "arguments": _spell_out_arguments(expect_text(block["arguments"]))}
-    if kind == "thought" and block["text"] is None:
-        return {key: value for key, value in block.items() if key != "text"}
+    if kind == "thought":
+        return render_thought_for_file(block)
     if kind == "file":
         return render_file_block_for_file(block, directory)
     return block
+
+
+def render_thought_for_file(block: JSONObject) -> JSONObject:
+    """Leave out the text of a thought that has none."""
+    return {key: value for key, value in block.items() if key != "text" or value is not None}
 
 
 def _spell_out_arguments(text: str) -> JSONValue:

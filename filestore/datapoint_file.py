@@ -280,7 +280,7 @@ def render_datapoint(datapoint: Datapoint, schema_name: str | None = None) -> JS
         "name": datapoint.name,
         "episode_id": _text(datapoint.episode_id),
         "input": render_input_for_file(datapoint.input, directory),
-        **(_render_chat(datapoint, directory) if isinstance(datapoint, ChatDatapoint) else {}),
+        **(_render_chat(datapoint) if isinstance(datapoint, ChatDatapoint) else {}),
         "tags": dict[str, JSONValue](datapoint.tags) or None,
         "is_custom": None if datapoint.is_custom else False,
         "source_inference_id": _text(datapoint.source_inference_id),
@@ -295,10 +295,10 @@ def render_datapoint(datapoint: Datapoint, schema_name: str | None = None) -> JS
     return {key: present[key] for key in ENVELOPE if key in present}
 
 
-def _render_chat(datapoint: ChatDatapoint, directory: str) -> dict[str, JSONValue]:
+def _render_chat(datapoint: ChatDatapoint) -> dict[str, JSONValue]:
     output = datapoint.output
     return {
-        "output": None if output is None else render_chat_output_for_file(output, directory),
+        "output": None if output is None else render_chat_output_for_file(output),
         "allowed_tools": None if datapoint.allowed_tools is None else list[JSONValue](datapoint.allowed_tools),
         "additional_tools": list[JSONValue](render_additional_tools_for_file(datapoint.additional_tools)) or None,
         "tool_choice": datapoint.tool_choice,

@@ -7,7 +7,7 @@ as it came; `parsed` is only a view of it.
 from __future__ import annotations
 
 from filestore.codec import JSONObject, JSONValue, compact, is_same, needs_exponent, parse_raw
-from filestore.content import parse_thought, parse_unknown, render_content_for_file, text_block
+from filestore.content import parse_thought, parse_unknown, render_thought_for_file, shorten_blocks, text_block
 from filestore.errors import ShapeError
 from filestore.shapes import Dialect, ObjectReader, expect_list, expect_text, parse_list
 
@@ -101,13 +101,15 @@ def _parse_tool_call_in_file(reader: ObjectReader) -> JSONObject:
     return tool_call(reader.take_present("id", expect_text, ""), raw_name, raw_arguments, name, arguments)
 
 
-def render_chat_output_for_file(blocks: list[JSONObject], directory: str) -> JSONValue:
+def render_chat_output_for_file(blocks: list[JSONObject]) -> JSONValue:
     """Spell a chat output as a datapoint file does: one lone text block is the bare string."""
-    return render_content_for_file([_render_block_for_file(block) for block in blocks], directory)
+    return shorten_blocks([_render_block_for_file(block) for block in blocks])
 
 
 def _render_block_for_file(block: JSONObject) -> JSONObject:
-    """Leave out of a tool call what can be derived from the rest of it."""
+    """Leave out what can be derived from the rest of a block."""
+    if block["type"] == "thought":
+        return render_thought_for_file(block)
     if block["type"] != "tool_call":
         return block
     name, arguments, raw_arguments = block["name"], block["arguments"], block["raw_arguments"]

@@ -542,15 +542,18 @@ def test_a_shutdown_lets_running_requests_finish_and_closes_idle_connections() -
     entered, release = threading.Event(), threading.Event()
 
     def slow(request: Request) -> Response:
-        entered.set()
-        assert release.wait(10)
+        if request.path == "/slow":
+            entered.set()
+            assert release.wait(10)
         return echo(request)
 
     server = Server(slow)
     with ExitStack() as stack:
         url = stack.enter_context(running(server))
         busy, idle = stack.enter_context(Client(url)), stack.enter_context(Client(url))
-        busy.send(GET)
+        idle.send(GET)
+        assert idle.receive()[0] == 200
+        busy.send(GET.replace(b"/a", b"/slow"))
         assert entered.wait(10)
         stopper = threading.Thread(target=server.shutdown)
         stopper.start()

@@ -107,8 +107,9 @@ class Connection:
     def _read_head(self) -> Head | None:
         """Read a head; None if the client sent nothing but the empty lines some add after a body."""
         buffer = self._incoming.buffer
-        while buffer.startswith(b"\r\n"):
-            del buffer[:2]
+        while buffer.startswith(b"\r"):
+            if self._incoming.take(2) != b"\r\n":
+                raise ProtocolError(400, "Malformed request line")
         if not buffer:
             return None
         while (end := find_head_end(buffer, self._limits)) is None:

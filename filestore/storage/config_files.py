@@ -15,11 +15,12 @@ from filestore.errors import ConfigError
 from filestore.functions import EMPTY_CONFIG, FunctionConfig, parse_config
 from filestore.schema import compile_schema
 from filestore.storage.files import Disk, Signature, signature
-from filestore.storage.index import YOUNG_NS
 
 __all__ = ["ConfigFiles"]
 
 _DEFAULT_NAME = "tensorzero.toml"
+_YOUNG_NS = 20_000_000
+"""A file changed less than this before it was read may change again without a trace (clock ticks of up to 10 ms)."""
 
 
 class ConfigFiles:
@@ -119,8 +120,8 @@ class _Files:
             raise PermissionError(errno.EACCES, reason, path)
         now = time.time_ns()
         data, status = Disk().read(target)
-        if any(abs(now - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns)):
-            self.young.add(place)  # one more change within the same clock tick would leave no trace
+        if any(abs(now - changed) < _YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns)):
+            self.young.add(place)
         self.signatures.setdefault(place, signature(status))
         return data
 

@@ -1,0 +1,44 @@
+"""Results on stdout: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from filestore.cli.table import Column, render_table
+from filestore.codec import JSONValue, compact, dumps
+
+__all__ = ["TABLE_FORMATS", "print_json", "print_json_lines", "print_table"]
+
+TABLE_FORMATS = click.Choice(["table", "json", "jsonl"])
+_PIPE_WIDTH = 160
+"""Columns of a table that no terminal shows: wide enough to read, the same everywhere."""
+# DEL and the C1 controls as UTF-8. JSON leaves them as they are, and terminals obey them.
+_UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+
+
+def print_json(value: JSONValue) -> None:
+    """Print one JSON document, indented."""
+    _print_bytes(dumps(value))
+
+
+def print_json_lines(values: Iterable[JSONValue]) -> None:
+    """Print one compact JSON document on each line."""
+    _print_bytes("".join(f"{compact(value)}\n" for value in values).encode())
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as wide as the terminal; nothing at all without rows."""
+    if rows:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+        click.echo(render_table(columns, rows, width))
+
+
+def _print_bytes(data: bytes) -> None:
+    # As bytes: JSON is UTF-8 and ends lines with LF, whatever the terminal's encoding or the platform.
+    if data:
+        click.echo(_UNSAFE.sub(lambda found: b"\\u00%02x" % found.group()[-1], data), nl=False)

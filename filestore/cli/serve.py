@@ -1,0 +1,110 @@
+"""The `serve` command: the HTTP gateway in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import get_args
+
+import click
+
+from filestore.cli.settings import Settings, examples
+from filestore.errors import RequestError
+
+# The one place where the two rooms that meet the user touch: a gateway has to be started from somewhere.
+from filestore.gateway.access import AccessPolicy, make_policy
+from filestore.gateway.app import Application, LegacyWire
+from filestore.gateway.server import Server
+
+__all__ = ["serve"]
+
+
+@click.command(
+    epilog=examples(
+        "filestore serve", "filestore serve --port 0", "FILESTORE_API_KEY=... filestore serve --host 0.0.0.0"
+    )
+)
+@click.option(
+    "--host", metavar="NAME", default="127.0.0.1", show_default=True, help="The name or address to listen on."
+)
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=3000,
+    show_default="3000",
+    help="The port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    envvar="FILESTORE_API_KEY",
+    help="Let in only requests with this key. Better set it in FILESTORE_API_KEY: everybody on this machine can read"
+    " the options of a running program.",
+)
+@click.option("--no-auth", is_flag=True, help="Listen to other machines without a key.")
+@click.option(
+    "--allow-host", metavar="NAME", multiple=True, help="Also let in requests under this host name. Repeatable."
+)
+@click.option(
+    "--allow-origin",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Let in web pages of this site, as https://example.org. Repeatable.",
+)
+@click.option(
+    "--legacy-wire",
+    type=click.Choice(get_args(LegacyWire)),
+    default="auto",
+    show_default=True,
+    help="The form of datapoints on the legacy routes: by the client, or always the same.",
+)
+@click.pass_obj
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    api_key: str | None,
+    no_auth: bool,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    legacy_wire: LegacyWire,
+) -> None:
+    """Serve the store over HTTP to TensorZero clients.
+
+    Only programs of this machine are let in, unless told otherwise. Says where it listens as soon as it does; ^C or
+    SIGTERM ends it. Warnings and errors go to stderr.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    app = Application(settings.open_store(), legacy_wire)
+    policy = _policy(host, port, api_key, no_auth, allow_host, allow_origin)
+    server = Server(app, host=host, port=port, policy=policy)
+    _stop_on_signals(server)
+    try:
+        click.echo(f"Listening on {server.url}")
+        server.serve_forever()
+    finally:
+        server.shutdown()
+
+
+def _policy(
+    host: str,
+    port: int,
+    api_key: str | None,
+    no_auth: bool,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+) -> AccessPolicy:
+    try:
+        return make_policy(host, port, api_key, no_auth, allow_host, allow_origin)
+    except RequestError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _stop_on_signals(server: Server) -> None:
+    def stop(number: int, frame: object) -> None:
+        server.request_stop()
+        signal.signal(number, signal.SIG_DFL)  # the next one does not wait for running requests
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

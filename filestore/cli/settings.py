@@ -1,0 +1,84 @@
+"""What all commands share: the options before the command, and their ways to name datasets and datapoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from filestore.cli.terminal import escape_controls
+
+if TYPE_CHECKING:
+    import uuid
+
+    from filestore.store import FileStore
+
+__all__ = ["Settings", "dataset_argument", "examples", "function_option", "ids_argument"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options that stand before the command."""
+
+    root: str
+    config_file: str | None
+
+    def open_store(self) -> FileStore:
+        """Open the store, which must be there already: a root typed wrong would look like an empty store.
+
+        Raises:
+            click.UsageError: The root is no directory.
+            ConfigError: A mistake in the function config.
+        """
+        from filestore.store import FileStore
+
+        root = Path(self.root)
+        if not root.exists():
+            raise click.UsageError(f"The root '{root}' does not exist. To make it a store: filestore init {root}")
+        if not root.is_dir():
+            raise click.UsageError(f"The root '{root}' is not a directory.")
+        return FileStore(root, self.config_file)
+
+
+def parse_datapoint_id(text: str) -> uuid.UUID:
+    """Read an id on the command line; a mistake in it is one of usage.
+
+    Raises:
+        click.BadParameter: It spells no UUID.
+    """
+    from filestore.errors import InvalidIdError
+    from filestore.ids import parse_uuid
+
+    try:
+        return parse_uuid(text)
+    except InvalidIdError as error:
+        raise click.BadParameter(f"'{escape_controls(text)}': {error}") from None
+
+
+def examples(*commands: str) -> str:
+    r"""Return what stands below a command's options: how it is used.
+
+    >>> examples("filestore serve")
+    '\x08\nExamples:\n  filestore serve'
+    """
+    # Click leaves the lines of a paragraph as they are where it begins with a backspace.
+    return "\b\n" + "\n  ".join(("Examples:", *commands))
+
+
+def _complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from filestore.errors import FilestoreError
+
+    options = ctx.find_root().params
+    settings = Settings(options.get("root") or ".", options.get("config_file"))
+    try:
+        names = settings.open_store().dataset_names()
+    except (click.UsageError, FilestoreError, OSError):
+        return []  # a shell's completion has no place for errors
+    return [name for name in names if name.startswith(incomplete)]
+
+
+dataset_argument = click.argument("dataset", shell_complete=_complete_dataset)
+ids_argument = click.argument("ids", metavar="ID...", type=parse_datapoint_id, nargs=-1, required=True)
+function_option = click.option("--function-name", metavar="NAME", help="Only datapoints of this function.")

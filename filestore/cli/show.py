@@ -1,0 +1,174 @@
+"""Commands that show what is in the store: `datasets`, `list`, `get`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import click
+
+from filestore.cli.output import TABLE_FORMATS, print_json, print_json_lines, print_table
+from filestore.cli.preview import preview_input, preview_output, preview_tags
+from filestore.cli.settings import Settings, dataset_argument, examples, function_option, ids_argument
+from filestore.cli.table import Column
+from filestore.cli.terminal import escape_controls, one_line
+from filestore.codec import JSONValue
+from filestore.ids import format_wire_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from filestore.datapoint import Datapoint
+    from filestore.store import FileStore
+
+__all__ = ["datasets", "get", "list_datapoints"]
+
+_DATASET_COLUMNS = (Column("DATASET", 20), Column("DATAPOINTS", is_number=True), Column("LAST UPDATED"))
+_DATAPOINT_COLUMNS = (
+    Column("ID"),
+    Column("FUNCTION", 8),
+    Column("NAME", 8),
+    Column("INPUT", 12),
+    Column("OUTPUT", 10),
+    Column("TAGS", 8),
+)
+
+format_option = click.option(
+    "--format", type=TABLE_FORMATS, default="table", show_default=True, help="How to print them."
+)
+
+
+@click.command(epilog=examples("filestore datasets --format json"))
+@function_option
+@format_option
+@click.pass_obj
+def datasets(settings: Settings, function_name: str | None, format: str) -> None:
+    """List the datasets of the store.
+
+    Only datasets that have datapoints, the one updated last first, with the number of datapoints and the time (UTC)
+    when one of them last changed.
+    """
+    summaries = settings.open_store().list_datasets(function_name=function_name)
+    values: list[JSONValue] = [
+        {
+            "dataset_name": summary.dataset_name,
+            "datapoint_count": summary.datapoint_count,
+            "last_updated": format_wire_time(summary.last_updated),
+        }
+        for summary in summaries
+    ]
+    rows = [
+        (one_line(summary.dataset_name), str(summary.datapoint_count), format_wire_time(summary.last_updated))
+        for summary in summaries
+    ]
+    _print(format, values, _DATASET_COLUMNS, rows)
+    if not summaries:
+        of_function = "" if function_name is None else f" of function '{one_line(function_name)}'"
+        click.echo(f"There are no datapoints{of_function} in {settings.root}.", err=True)
+
+
+@click.command(
+    epilog=examples(
+        "filestore list support_conversations",
+        "filestore list support_conversations --function-name reply --limit 20",
+        "filestore list support_conversations --format jsonl | jq .output",
+    )
+)
+@dataset_argument
+@function_option
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default="100",
+    help="Print at most N datapoints.",
+)
+@click.option(
+    "--offset",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="0",
+    help="Leave out the N newest ones.",
+)
+@format_option
+@click.pass_obj
+def list_datapoints(
+    settings: Settings, dataset: str, function_name: str | None, limit: int, offset: int, format: str
+) -> None:
+    """List the datapoints of a dataset, newest first.
+
+    The table shortens what does not fit the terminal; `filestore get` prints a datapoint in full. The other formats
+    print datapoints as the HTTP API does: json one list, jsonl one datapoint on each line.
+    """
+    store = settings.open_store()
+    page = store.list_datapoints(dataset_name=dataset, function_name=function_name, limit=limit, offset=offset)
+    values = [] if format == "table" else [datapoint.to_dict() for datapoint in page]
+    rows = [_row(datapoint) for datapoint in page] if format == "table" else []
+    _print(format, values, _DATAPOINT_COLUMNS, rows)
+    if limit and not page:
+        _explain_empty(store, dataset, offset)
+    elif len(page) == limit:
+        total = store.count_datapoints(dataset_name=dataset, function_name=function_name)
+        if offset + limit < total:
+            click.echo(f"{len(page)} of {total} shown; --offset {offset + limit} for the next", err=True)
+
+
+@click.command(epilog=examples("filestore get support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))
+@dataset_argument
+@ids_argument
+@click.option(
+    "--format",
+    type=click.Choice(["json", "jsonl"]),
+    default="json",
+    show_default=True,
+    help="json: one datapoint, or a list of several; jsonl: one on each line.",
+)
+@click.pass_obj
+def get(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...], format: str) -> None:
+    """Print datapoints in full, as JSON.
+
+    They have the form that the HTTP API gives them, and the order in which they are asked for.
+    """
+    store = settings.open_store()
+    found: list[JSONValue] = [
+        store.get_datapoint(dataset_name=dataset, datapoint_id=datapoint_id).to_dict() for datapoint_id in ids
+    ]
+    if format == "jsonl":
+        print_json_lines(found)
+    else:
+        print_json(found if len(found) > 1 else found[0])
+
+
+def _print(
+    format: str, values: Sequence[JSONValue], columns: Sequence[Column], rows: Sequence[tuple[str, ...]]
+) -> None:
+    if format == "table":
+        print_table(columns, rows)
+    elif format == "json":
+        print_json(list(values))
+    else:
+        print_json_lines(values)
+
+
+def _row(datapoint: Datapoint) -> tuple[str, ...]:
+    output: JSONValue = datapoint.to_dict().get("output")
+    return (
+        str(datapoint.id),
+        one_line(datapoint.function_name),
+        one_line(datapoint.name or ""),
+        preview_input(datapoint.input),
+        preview_output(output),
+        preview_tags(datapoint.tags),
+    )
+
+
+def _explain_empty(store: FileStore, dataset: str, offset: int) -> None:
+    import difflib
+
+    names = store.dataset_names()
+    close = [] if dataset in names else difflib.get_close_matches(dataset, names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    after = f" after the first {offset}" if offset else ""
+    click.echo(escape_controls(f"No datapoints found in dataset '{dataset}'{after}.{hint}"), err=True)

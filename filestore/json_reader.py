@@ -1,0 +1,287 @@
+"""Positions in JSON text: where a value stands, and where text stops being the strict JSON of the store.
+
+This reader is written for its answers, not for speed: `filestore.codec` asks it only about text that a fast parser
+has found wrong, and about the place of a value that turned out to be a mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from filestore.errors import JSONTextError, Pointer
+
+__all__ = ["BYTE_ORDER_MARK", "check", "locate", "parse_integer", "positions"]
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_SPACE = re.compile(r"[ \t\n\r]*+")
+_LITERAL = re.compile(r"true\b|false\b|null\b")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
+_NUMBER_TO_THE_MISTAKE = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?)?)?|[eE][+-]?)?)?")
+_WORD = re.compile(r"-?[A-Za-z_]\w{0,30}")
+_CONFLICT_MARKER = re.compile(r"<{7}|={7}|>{7}|\|{7}")
+_COMMENT = re.compile(r"//|/\*|#")
+# All characters up to the closing quote, or to the mistake: a `\ud8xx` passes only together with its second half.
+_STRING_BODY = re.compile(
+    r'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+"
+)
+_HALF_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def parse_integer(digits: str) -> int | float:
+    """Return the integer that JSON digits spell; `-0` is the float -0.0, as upstream's parser reads it.
+
+    Raises:
+        ValueError: It does not fit into 64 bits, signed or unsigned.
+    """
+    if digits == "-0":
+        return -0.0
+    # `int` refuses more than some thousand digits with a text about its own limits.
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError("integer beyond 64 bits")
+    return int(digits)
+
+
+def check(data: bytes, max_depth: int) -> None:
+    """Check text against RFC 8259 and the store's stricter rules.
+
+    Raises:
+        JSONTextError: The first mistake, in the order of the text.
+    """
+    _Reader(_decode(data), max_depth).read()
+
+
+def positions(data: bytes) -> dict[Pointer, tuple[int, int]]:
+    """Return line and column, both from 1, of every value in JSON text; a byte-order mark does not count.
+
+    Raises:
+        JSONTextError: `data` is not strict JSON.
+
+    >>> positions(b'{"a": [true, 1]}')
+    {(): (1, 1), ('a',): (1, 7), ('a', 0): (1, 8), ('a', 1): (1, 14)}
+    """
+    reader = _read(data)
+    return {pointer: reader.place(offset) for pointer, offset in reader.values.items()}
+
+
+def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
+    """Return line and column, both from 1, of the value at `pointer`, or of the innermost container that exists.
+
+    Args:
+        data: JSON text; a byte-order mark does not count.
+        pointer: The keys and indexes that lead to the value.
+        key: Whether the place of the value's key is wanted, where it has one.
+
+    Raises:
+        JSONTextError: `data` is not strict JSON.
+
+    >>> locate(b'{"a": [true, 1]}', ("a", 1))
+    (1, 14)
+    """
+    reader = _read(data)
+    wanted = tuple(pointer)
+    if key and wanted in reader.keys:
+        return reader.place(reader.keys[wanted])
+    while wanted not in reader.values:
+        wanted = wanted[:-1]
+    return reader.place(reader.values[wanted])
+
+
+def _read(data: bytes) -> _Reader:
+    reader = _Reader(_decode(data.removeprefix(BYTE_ORDER_MARK)), max_depth=None)
+    reader.read()
+    return reader
+
+
+def _decode(data: bytes) -> str:
+    if not data:
+        raise JSONTextError("EOF while parsing a value", 1, 0)
+    if data.startswith(BYTE_ORDER_MARK):
+        raise JSONTextError("byte-order mark", 1, 1)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line, column = _Lines(data[: error.start].decode()).place(error.start)
+        raise JSONTextError("invalid UTF-8", line, column) from None
+
+
+class _Lines:
+    """Offsets in a text as lines and columns."""
+
+    def __init__(self, text: str) -> None:
+        self._length = len(text)
+        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def place(self, offset: int) -> tuple[int, int]:
+        offset = min(offset, self._length)
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+
+@dataclass(slots=True)
+class _Container:
+    """An array or object that is being read."""
+
+    pointer: Pointer
+    is_object: bool
+    size: int = 0
+    keys: set[str] = field(default_factory=set)
+
+    @property
+    def closer(self) -> str:
+        return "}" if self.is_object else "]"
+
+    @property
+    def name(self) -> str:
+        return "an object" if self.is_object else "a list"
+
+
+class _Reader:
+    """One pass over a text, without recursion: it notes the offset of every value and key, or raises."""
+
+    def __init__(self, text: str, max_depth: int | None) -> None:
+        self.values: dict[Pointer, int] = {}
+        self.keys: dict[Pointer, int] = {}
+        self._text = text
+        self._at = 0
+        self._max_depth = max_depth
+        self._open: list[_Container] = []
+        self._lines: _Lines | None = None
+
+    def read(self) -> None:
+        self._read_value(())
+        while self._open:
+            self._read_member(self._open[-1])
+        self._skip_space()
+        if self._at < len(self._text):
+            self._fail_here("end of the text", "trailing characters")
+
+    def place(self, offset: int) -> tuple[int, int]:
+        self._lines = self._lines or _Lines(self._text)
+        return self._lines.place(offset)
+
+    def _read_member(self, container: _Container) -> None:
+        """Read the next member of `container` as far as its value opens or ends, or read the closing bracket."""
+        self._skip_space()
+        comma = self._at
+        if container.size and self._peek() == ",":
+            self._at += 1
+            self._skip_space()
+            if self._peek() == container.closer:
+                self._fail("trailing comma", comma)
+        elif self._peek() == container.closer:
+            self._at += 1
+            self._open.pop()
+            return
+        elif container.size:
+            self._fail_here(container.name, f"expected `,` or `{container.closer}`")
+        step = self._read_key(container) if container.is_object else container.size
+        container.size += 1
+        self._read_value((*container.pointer, step))
+
+    def _read_key(self, container: _Container) -> str:
+        start = self._at
+        if self._peek() != '"':
+            self._fail_here(container.name, "expected a key in double quotes")
+        self._read_string()
+        key: str = json.loads(self._text[start : self._at])
+        if key in container.keys:
+            self._fail(f"duplicate key `{key}`", start)
+        container.keys.add(key)
+        self.keys[(*container.pointer, key)] = start
+        self._skip_space()
+        if self._peek() != ":":
+            self._fail_here(container.name, "expected `:`")
+        self._at += 1
+        return key
+
+    def _read_value(self, pointer: Pointer) -> None:
+        """Read a scalar, or the opening bracket of a container."""
+        self._skip_space()
+        self.values[pointer] = self._at
+        character = self._peek()
+        if character in ("{", "["):
+            if len(self._open) == self._max_depth:
+                self._fail(f"nested more than {self._max_depth} levels deep", self._at)
+            self._open.append(_Container(pointer, is_object=character == "{"))
+            self._at += 1
+        elif character == '"':
+            self._read_string()
+        elif match := _LITERAL.match(self._text, self._at):
+            self._at = match.end()
+        elif match := _NUMBER.match(self._text, self._at):
+            self._read_number(match)
+        else:
+            self._fail_at_value()
+
+    def _read_string(self) -> None:
+        start = self._at
+        match = _STRING_BODY.match(self._text, start + 1)
+        assert match is not None  # it matches the empty text
+        self._at = match.end()
+        mistake = self._peek()
+        if mistake == "\\":
+            is_half = _HALF_SURROGATE.match(self._text, self._at)
+            self._fail("lone surrogate in a string" if is_half else "invalid escape in a string", self._at)
+        elif mistake in ("\n", "\r"):
+            self._fail("line break in a string: close it with `\"`, or spell the line break `\\n`", self._at)
+        elif not mistake:
+            self._fail("EOF while parsing a string", self._at)
+        elif mistake != '"':
+            self._fail(f"control character in a string: spell it `\\u{ord(mistake):04x}`", self._at)
+        self._at += 1
+
+    def _read_number(self, match: re.Match[str]) -> None:
+        end = match.end()
+        if self._text[end : end + 1].isalnum() or self._text[end : end + 1] in (".", "_"):
+            self._fail_in_number()
+        if match[1] or match[2]:
+            if abs(float(match[0])) == float("inf"):
+                self._fail("number beyond a double", self._at)
+        else:
+            try:
+                parse_integer(match[0])
+            except ValueError as error:
+                self._fail(str(error), self._at)
+        self._at = end
+
+    def _fail_at_value(self) -> NoReturn:
+        if match := _WORD.match(self._text, self._at):
+            self._fail(f"`{match[0]}` is not JSON", self._at)
+        if self._peek() == "-":
+            self._fail_in_number()
+        if self._peek() == "'":
+            self._fail("expected double quotes around a string", self._at)
+        self._fail_here("a value", "expected a value")
+
+    def _fail_in_number(self) -> NoReturn:
+        match = _NUMBER_TO_THE_MISTAKE.match(self._text, self._at)
+        self._fail("invalid number", match.end() if match else self._at)
+
+    def _fail_here(self, name: str, reason: str) -> NoReturn:
+        """Fail at a character that cannot stand here; `name` is what is being parsed, should the text have ended."""
+        at_line_start = self._text[self._at - 1 : self._at] in ("", "\n")
+        if not self._peek():
+            reason = f"EOF while parsing {name}"
+        elif at_line_start and _CONFLICT_MARKER.match(self._text, self._at):
+            reason = "merge conflict marker: resolve the conflict"
+        elif _COMMENT.match(self._text, self._at):
+            reason = "comment: JSON has none"
+        self._fail(reason, self._at)
+
+    def _fail(self, reason: str, offset: int) -> NoReturn:
+        raise JSONTextError(reason, *self.place(offset))
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _skip_space(self) -> None:
+        match = _SPACE.match(self._text, self._at)
+        assert match is not None  # it matches the empty text
+        self._at = match.end()
