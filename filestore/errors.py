@@ -6,7 +6,8 @@ The command line and the gateway each turn an error into an answer by one rule: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "CommittedError",
@@ -27,6 +28,9 @@ __all__ = [
     "ShapeError",
     "StorageError",
     "UnknownFunctionError",
+    "quote_names",
+    "render_path",
+    "suggest_name",
 ]
 
 Pointer = tuple[str | int, ...]
@@ -166,3 +170,24 @@ def render_path(pointer: Sequence[str | int]) -> str:
     """
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in pointer)
     return path.removeprefix(".")
+
+
+def quote_names(names: Iterable[str]) -> str:
+    """Spell a list of names for a sentence.
+
+    >>> quote_names(["a", "b"])
+    '`a`, `b`'
+    """
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def suggest_name(name: str, known: Sequence[str]) -> str:
+    """Say which known name was meant, or which there are.
+
+    >>> suggest_name("tool", ("type", "tools")), suggest_name("x", ("type", "tools"))
+    ('did you mean `tools`?', 'expected one of `type`, `tools`')
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"expected {'one of ' if len(known) > 1 else ''}{quote_names(known)}"

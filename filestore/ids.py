@@ -1,49 +1,316 @@
-"""STUB ids."""
+"""Names of things: datapoint ids (UUIDv7), their file names, dataset names and their directories, and times."""
+
 from __future__ import annotations
-import re, uuid, threading, secrets, unicodedata
-from datetime import datetime, UTC, timedelta
+
+import re
+import secrets
+import threading
+import unicodedata
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
-from filestore.errors import InvalidIdError, DatasetNameError
-_U=re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})|\{([0-9a-fA-F-]{36})\}|([0-9a-fA-F]{32})")
-def parse_uuid(t):
-    m=_U.fullmatch(t)
-    if not m: raise InvalidIdError("UUID parsing failed: invalid character")
-    return uuid.UUID(m[1] or m[2] or m[3])
-E0=datetime(1970,1,1,tzinfo=UTC)
-def created_at(i): return E0+timedelta(milliseconds=i.int>>80)
-def check_tensorzero_uuid(i,now):
-    if i.version!=7: raise InvalidIdError(f"Invalid Datapoint ID: Version must be 7, got {i.version}")
-    s=(i.int>>80)/1000
-    if s<1579751960: raise InvalidIdError("Invalid Datapoint ID: Timestamp is too early")
-    if int(s)>now.timestamp(): raise InvalidIdError("Invalid Datapoint ID: Timestamp is in the future")
+
+from filestore.errors import DatasetNameError, InvalidIdError, ReservedDatasetNameError
+
+__all__ = [
+    "MAX_DIRECTORY_BYTES",
+    "IdMaker",
+    "check_tensorzero_uuid",
+    "created_at",
+    "file_name",
+    "fold_dataset_name",
+    "format_file_time",
+    "format_time",
+    "format_wire_time",
+    "parse_directory_name",
+    "parse_file_name",
+    "parse_file_time",
+    "parse_time",
+    "parse_uuid",
+    "spell_dataset_name",
+]
+
+MAX_DIRECTORY_BYTES = 120
+"""Bytes that the name of a dataset's directory may have."""
+
+_HYPHENATED = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID = re.compile(rf"(?:urn:uuid:)?({_HYPHENATED})|\{{({_HYPHENATED})\}}|([0-9a-fA-F]{{32}})")
+_NOT_IN_UUID = re.compile(r"[^0-9a-fA-F-]")
+_FILE_NAME = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json")
+_WINDOWS_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_SECOND = 1579751960
+"""The second from which on upstream takes the time in an id for a real one (January 2020)."""
+_RANDOM_BITS = 74
+_STEP_BITS = 32
+_COUNTER_LIMIT = 1 << (48 + _RANDOM_BITS)
+
+
+def parse_uuid(text: str) -> uuid.UUID:
+    """Return the UUID that `text` spells, in one of the forms of upstream's parser (Rust's `uuid`).
+
+    These are 32 hex digits, hyphenated or not, and the hyphenated form in braces or after `urn:uuid:`.
+
+    Raises:
+        InvalidIdError: It is none of these, with that parser's reason.
+
+    >>> parse_uuid("{019C0A11-22bb-7aaa-8ccc-0123456789ab}")
+    UUID('019c0a11-22bb-7aaa-8ccc-0123456789ab')
+    """
+    match = _UUID.fullmatch(text)
+    if match is None:
+        raise InvalidIdError(f"UUID parsing failed: {_explain_no_uuid(text)}")
+    return uuid.UUID(match[1] or match[2] or match[3])
+
+
+def _explain_no_uuid(text: str) -> str:
+    offset, digits = 0, text
+    if text.startswith("urn:uuid:"):
+        offset, digits = 9, text[9:]
+    elif text.startswith("{") and text.endswith("}"):
+        offset, digits = 1, text[1:-1]
+    if match := _NOT_IN_UUID.search(digits):
+        place = offset + match.start() + 1
+        return (
+            "invalid character: expected an optional prefix of `urn:uuid:` followed by [0-9a-fA-F-], "
+            f"found `{match[0]}` at {place}"
+        )
+    groups = digits.split("-")
+    if len(groups) == 1 and not offset:
+        return f"invalid length: expected length 32 for simple format, found {len(digits)}"
+    if len(groups) != 5:
+        return f"invalid group count: expected 5, found {len(groups)}"
+    sizes = zip(groups, (8, 4, 4, 4, 12), strict=True)
+    number, group, size = next((i, group, size) for i, (group, size) in enumerate(sizes) if len(group) != size)
+    return f"invalid group length in group {number}: expected {size}, found {len(group)}"
+
+
+def created_at(id: uuid.UUID) -> datetime:
+    """Return the time in a UUIDv7, UTC, in whole milliseconds.
+
+    Raises:
+        ValueError: `id` has another version, or its time is after the year 9999.
+
+    >>> created_at(uuid.UUID("019c0a11-22bb-7aaa-8ccc-0123456789ab")).isoformat()
+    '2026-01-29T19:32:28.347000+00:00'
+    """
+    if id.version != 7:
+        raise ValueError(f"{id} is no UUIDv7 and holds no time")
+    try:
+        return _EPOCH + timedelta(milliseconds=id.int >> 80)
+    except OverflowError:
+        raise ValueError(f"the time in {id} is after the year 9999") from None
+
+
+def check_tensorzero_uuid(id: uuid.UUID, now: datetime) -> None:
+    """Check an id that a client chose, as upstream does.
+
+    Args:
+        id: The id.
+        now: The current time.
+
+    Raises:
+        InvalidIdError: It is not of version 7, or its time is not between January 2020 and `now`.
+    """
+    version = id.int >> 76 & 0xF  # also where `id.version` is None, for variants that RFC 9562 does not define
+    if version != 7:
+        raise InvalidIdError(f"Invalid Datapoint ID: Version must be 7, got {version}")
+    if id.version is None:
+        raise InvalidIdError("Invalid Datapoint ID: Timestamp is missing")
+    second = (id.int >> 80) // 1000
+    if second < _EARLIEST_SECOND:
+        raise InvalidIdError("Invalid Datapoint ID: Timestamp is too early")
+    if second > now.timestamp():
+        raise InvalidIdError("Invalid Datapoint ID: Timestamp is in the future")
+
+
 class IdMaker:
-    def __init__(self,clock,random_bits=secrets.randbits):
-        self.c=clock; self.l=threading.Lock(); self.last=0; self.r=random_bits
-    def make(self,count=1,after=None):
-        with self.l:
-            out=[]
+    """Makes UUIDv7s that ascend, whatever the clock does, for any number of threads.
+
+    Args:
+        clock: Returns the current time, UTC.
+        random_bits: Returns a random integer of so many bits.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], random_bits: Callable[[int], int] = secrets.randbits) -> None:
+        self._clock = clock
+        self._random_bits = random_bits
+        self._lock = threading.Lock()
+        # Milliseconds and random bits of the newest id as one number, so that a step too far counts the time up.
+        self._newest = 0
+
+    def make(self, count: int = 1, after: uuid.UUID | None = None) -> list[uuid.UUID]:
+        """Return new ids in ascending order, each greater than all that were made before.
+
+        Args:
+            count: How many.
+            after: A UUIDv7 that the new ones must be greater than, too.
+
+        Raises:
+            InvalidIdError: No UUIDv7 is greater.
+        """
+        with self._lock:
+            newest = self._newest if after is None else max(self._newest, _counter_of(after))
+            counters = []
             for _ in range(count):
-                ms=int(self.c().timestamp()*1000)
-                v=(ms<<74)|self.r(73)
-                v=max(v,self.last+1+self.r(20)); self.last=v
-                out.append(uuid.UUID(int=((v>>74)<<80)|(7<<76)|(((v>>62)&0xfff)<<64)|(2<<62)|(v&((1<<62)-1))))
-            return out
-_F=re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\.json")
-def parse_file_name(n): return uuid.UUID(n[:-5]) if _F.fullmatch(n) else None
-def file_name(i): return f"{i}.json"
-def spell_dataset_name(n):
-    if n=="builder" or n.startswith("tensorzero::"): raise __import__('filestore.errors').errors.ReservedDatasetNameError(n)
-    if '@' in n or not n: raise DatasetNameError(f"Invalid dataset name: {n}. bad")
-    s=quote(n,safe=" ")
-    if s[0]=='.': s='%2E'+s[1:]
-    if len(s)>120: raise DatasetNameError(f"Invalid dataset name: {n}. too long")
-    return s
-def parse_directory_name(d):
-    try: n=unquote(d); return n if spell_dataset_name(n)==d else None
-    except DatasetNameError: return None
-def fold_dataset_name(n): return unicodedata.normalize("NFC",n).casefold()
-def format_time(d): return d.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-def parse_time(t): return datetime.strptime(t,"%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-def format_wire_time(d): return d.strftime("%Y-%m-%dT%H:%M:%SZ")
-def format_file_time(d): return d.strftime("%Y%m%dT%H%M%S.%fZ")
-def parse_file_time(t): return datetime.strptime(t,"%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+                newest = self._next(newest)
+                counters.append(newest)
+            if newest >= _COUNTER_LIMIT:
+                raise InvalidIdError(f"no id is greater than {after}")
+            self._newest = newest
+        return [_uuid_of(counter) for counter in counters]
+
+    def _next(self, newest: int) -> int:
+        millisecond = (self._clock() - _EPOCH) // timedelta(milliseconds=1)
+        if millisecond > newest >> _RANDOM_BITS:
+            # The top bit stays 0: room to count within the millisecond.
+            return millisecond << _RANDOM_BITS | self._random_bits(_RANDOM_BITS - 1)
+        return newest + 1 + self._random_bits(_STEP_BITS)
+
+
+def _counter_of(id: uuid.UUID) -> int:
+    return id.int >> 80 << _RANDOM_BITS | (id.int >> 64 & 0xFFF) << 62 | id.int & (1 << 62) - 1
+
+
+def _uuid_of(counter: int) -> uuid.UUID:
+    high, low = counter >> 62, counter & (1 << 62) - 1
+    return uuid.UUID(int=high >> 12 << 80 | 7 << 76 | (high & 0xFFF) << 64 | 2 << 62 | low)
+
+
+def file_name(id: uuid.UUID) -> str:
+    """Return the name of a datapoint's file."""
+    return f"{id}.json"
+
+
+def parse_file_name(name: str) -> uuid.UUID | None:
+    """Return the id that the name of a datapoint's file spells, or `None` for any other name."""
+    match = _FILE_NAME.fullmatch(name)
+    return uuid.UUID(match[1]) if match else None
+
+
+def spell_dataset_name(name: str) -> str:
+    """Return the directory of a dataset: its name after NFC, percent-encoded where a file system could object.
+
+    Raises:
+        DatasetNameError: The name is reserved, or cannot be a directory.
+
+    >>> spell_dataset_name("Größe 1/2"), spell_dataset_name(".hidden"), spell_dataset_name("con.txt")
+    ('Größe 1%2F2', '%2Ehidden', '%63on.txt')
+    """
+    if name == "builder" or name.startswith("tensorzero::"):
+        raise ReservedDatasetNameError(name)
+    if not name:
+        raise _name_error(name, "The name is empty")
+    if "@" in name:
+        raise _name_error(name, "`@` is kept for revisions")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise _name_error(name, "It is not Unicode text: it has a lone surrogate") from None
+    text = unicodedata.normalize("NFC", name)
+    first, last = 0, len(text) - 1
+    directory = "".join(
+        character
+        if _is_kept(character)
+        and not (at == first and (character == "." or _WINDOWS_DEVICE.match(text)))
+        and not (at == last and character in ". ")
+        else _percent_encode(character)
+        for at, character in enumerate(text)
+    )
+    if len(directory.encode()) > MAX_DIRECTORY_BYTES:
+        raise _name_error(name, f"It takes more than {MAX_DIRECTORY_BYTES} bytes as the name of a directory")
+    return directory
+
+
+def parse_directory_name(directory: str) -> str | None:
+    """Return the dataset name that a directory spells, or `None` where `spell_dataset_name` would spell it otherwise.
+
+    >>> parse_directory_name("a%2Fb"), parse_directory_name("a%2fb"), parse_directory_name(".git")
+    ('a/b', None, None)
+    """
+    try:
+        name = unquote(directory, errors="strict")
+        return name if spell_dataset_name(name) == directory else None
+    except (UnicodeDecodeError, DatasetNameError):
+        return None
+
+
+def fold_dataset_name(name: str) -> str:
+    """Return what names that differ only in letter case or composition have in common."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _is_kept(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum() or character in "-_. "
+    is_superscript_digit = character.isdigit() and unicodedata.decomposition(character).startswith("<super>")
+    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"} and not is_superscript_digit
+
+
+def _percent_encode(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
+
+
+def _name_error(name: str, reason: str) -> DatasetNameError:
+    printable = name.encode(errors="backslashreplace").decode()
+    return DatasetNameError(f"Invalid dataset name: {printable}. {reason}")
+
+
+def format_time(time: datetime) -> str:
+    """Spell an aware time in UTC, in microseconds, as files do.
+
+    >>> format_time(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    '2026-01-02T03:04:05.000006Z'
+    """
+    return _in_utc(time).isoformat(timespec="microseconds") + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """Return the time that `format_time` spells so.
+
+    Raises:
+        ValueError: It spells no time so.
+    """
+    return _parse_time(text, format_time)
+
+
+def format_wire_time(time: datetime) -> str:
+    """Spell an aware time in UTC, in whole seconds, as answers do.
+
+    >>> format_wire_time(datetime(2026, 1, 2, 3, 4, 5, 999999, tzinfo=UTC))
+    '2026-01-02T03:04:05Z'
+    """
+    return _in_utc(time).isoformat(timespec="seconds") + "Z"
+
+
+def format_file_time(time: datetime) -> str:
+    """Spell an aware time in UTC, in microseconds, without the colons that Windows forbids in file names.
+
+    >>> format_file_time(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    '20260102T030405.000006Z'
+    """
+    return format_time(time).replace("-", "").replace(":", "")
+
+
+def parse_file_time(text: str) -> datetime:
+    """Return the time that `format_file_time` spells so.
+
+    Raises:
+        ValueError: It spells no time so.
+    """
+    return _parse_time(text, format_file_time)
+
+
+def _parse_time(text: str, spell: Callable[[datetime], str]) -> datetime:
+    time = datetime.fromisoformat(text)
+    # `fromisoformat` takes many spellings, and more with each version of Python.
+    if time.tzinfo is None or spell(time) != text:
+        raise ValueError(f"{text!r} is not spelled {spell(_EPOCH)!r}, as times are here")
+    return time.astimezone(UTC)
+
+
+def _in_utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError(f"{time} has no time zone")
+    return time.astimezone(UTC).replace(tzinfo=None)

@@ -18,7 +18,7 @@ from filestore.errors import (
     ShapeError,
     UnknownFunctionError,
 )
-from filestore.functions import Function, FunctionConfig, Tool
+from filestore.functions import FunctionConfig, Tool
 from filestore.ids import created_at
 from filestore.outputs import json_output, tool_call
 from filestore.schema import compile_schema
@@ -92,7 +92,7 @@ class LegacyRequests:
             raise RequestError(f"Expected function name for datapoint {index}")
         reader = ObjectReader(item)
         try:
-            function = find_item_function(self.config, name, reader.value.get("type"))
+            function = self.config.get_item_function(name, reader.value.get("type"))
         except UnknownFunctionError as error:
             raise RequestError(f"Failed to get function config for datapoint {index}: {error}") from None
         texts = _bulk_texts(function.type, index)
@@ -126,7 +126,7 @@ class LegacyRequests:
         reader = ObjectReader(body)
         with _Prefix("Failed to deserialize `function_name`: "):
             name = reader.require("function_name", expect_text)
-        function = find_item_function(self.config, name, None)
+        function = self.config.get_item_function(name, None)
         attachments = Attachments(self.directory)
         parser = InputParser(Dialect.LEGACY, attachments)
         is_chat = function.type == "chat"
@@ -200,41 +200,6 @@ class _Prefix:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self.prefix and isinstance(error, RequestError):
             raise RequestError(f"{self.prefix}{error}") from None
-
-
-def find_item_function(config: FunctionConfig, name: str, kind: JSONValue) -> Function:
-    """Return the function that an item names; without any config, one of the type that the item states.
-
-    Raises:
-        UnknownFunctionError: No such function; without any config, the text says what to add where.
-    """
-    function = config.find_function(name)
-    if function is not None:
-        return function
-    if config.is_configured:
-        raise UnknownFunctionError(name)
-    if kind not in ("chat", "json"):
-        hint = (
-            f". There is no function config: add [functions.{name}] to a tensorzero.toml in the root of the store, or"
-            ' state "type": "chat" or "type": "json" in the item'
-        )
-        raise UnknownFunctionError(name, hint)
-    return bare_function(name, kind)
-
-
-def bare_function(name: str, kind: Any) -> Function:
-    """Return a function that asks for nothing: no schemas, templates or tools."""
-    return Function(
-        name=name,
-        type=kind,
-        schemas={},
-        template_names=frozenset(),
-        tools=(),
-        tool_choice="auto",
-        parallel_tool_calls=None,
-        output_schema={},
-        description=None,
-    )
 
 
 def _parse_tool_fields(reader: ObjectReader) -> ToolParams:

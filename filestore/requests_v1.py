@@ -20,7 +20,7 @@ from filestore.errors import RequestError, SchemaCompileError, ShapeError, Unkno
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.ids import created_at
 from filestore.outputs import json_output, parse_chat_output, parse_json_output, read_raw
-from filestore.requests_legacy import find_item_function, fits_tool
+from filestore.requests_legacy import fits_tool
 from filestore.schema import CompiledSchema, compile_schema
 from filestore.shapes import Dialect, ObjectReader, expect_flag, expect_text, expect_uuid, parse_list, parse_tags
 from filestore.tools import (
@@ -169,7 +169,7 @@ def build_created(item: CreateItem, dataset_name: str, new_id: uuid.UUID, config
 
 
 def _build_created(item: CreateItem, dataset_name: str, new_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
-    function = find_item_function(config, item.function_name, item.kind)
+    function = config.get_item_function(item.function_name, item.kind)
     if function.type != item.kind:
         wanted = "a chat" if item.kind == "chat" else "a JSON"
         raise RequestError(f"Function '{item.function_name}' is not configured as {wanted} function")
@@ -260,7 +260,7 @@ def build_updated(current: Datapoint, item: UpdateItem, config: FunctionConfig) 
             f"Datapoint {current.id} is a {spelled[current.type]} datapoint but a {spelled[item.kind]} update was"
             " provided"
         )
-    function = find_item_function(config, current.function_name, current.type)
+    function = config.get_item_function(current.function_name, current.type)
     changes = dict(item.changes)
     if "input" in changes:
         validate_input(changes["input"], function)

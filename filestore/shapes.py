@@ -5,14 +5,13 @@ The texts follow upstream's parser (Rust's serde), which clients show verbatim.
 
 from __future__ import annotations
 
-import difflib
 import enum
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from filestore.codec import JSONObject, JSONValue, compact
-from filestore.errors import InvalidIdError, ShapeError
+from filestore.errors import InvalidIdError, ShapeError, suggest_name
 from filestore.ids import parse_uuid
 
 __all__ = [
@@ -160,19 +159,11 @@ class ObjectReader:
         allowed = tuple(known)
         for key in self.value:
             if key not in allowed:
-                raise ShapeError(f"unknown field `{key}`, {_suggest(key, allowed, hints or {})}", (key,))
+                raise ShapeError(
+                    f"unknown field `{key}`, {(hints or {}).get(key) or suggest_name(key, allowed)}", (key,)
+                )
 
 
 def parse_list(value: JSONValue, parse_item: Callable[[JSONValue], T]) -> list[T]:
     """Parse every item of a JSON array."""
     return [_within(index, parse_item, item) for index, item in enumerate(expect_list(value))]
-
-
-def _suggest(key: str, allowed: tuple[str, ...], hints: Mapping[str, str]) -> str:
-    if key in hints:
-        return hints[key]
-    near = difflib.get_close_matches(key, allowed, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    names = ", ".join(f"`{name}`" for name in allowed)
-    return f"expected one of {names}" if len(allowed) > 1 else f"expected {names}"

@@ -7,6 +7,7 @@ standard library.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -17,7 +18,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["perform"]
+__all__ = ["connect", "perform"]
 
 tensorzero: Any = importlib.import_module("tensorzero")  # one annotation for all releases, some of which have no types
 
@@ -56,7 +57,7 @@ def build(value: Any) -> Any:
 
 
 def render(value: Any) -> Any:
-    """Return a client's object as JSON; a datapoint as what it prints and what its attributes hold."""
+    """Return a client's object as JSON: its attributes, and for a datapoint what it prints as well."""
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, (list, tuple)):
@@ -68,11 +69,17 @@ def render(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     fields = {key: render(item) for key, item in inspect.getmembers(value, _is_data) if not key.startswith("_")}
-    return {"printed": json.loads(str(value)), "fields": fields} if "dataset_name" in fields else fields or str(value)
+    return {**fields, "printed": json.loads(str(value))} if "dataset_name" in fields else fields
 
 
 def _is_data(member: object) -> bool:
     return not inspect.isclass(member) and not inspect.isroutine(member)
+
+
+@functools.lru_cache(maxsize=1)
+def connect(url: str) -> Any:
+    """Return a client of the gateway at a URL."""
+    return tensorzero.TensorZeroGateway.build_http(gateway_url=url)
 
 
 def main() -> None:
@@ -80,13 +87,9 @@ def main() -> None:
     # The client logs to standard output; the answers keep the descriptor to themselves.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    gateways: dict[str, Any] = {}
     for line in sys.stdin:
-        call = json.loads(line)
-        url = call["gateway_url"]
-        if url not in gateways:
-            gateways = {url: tensorzero.TensorZeroGateway.build_http(gateway_url=url)}
-        print(json.dumps(perform(gateways[url], call["method"], call["arguments"])), file=answers, flush=True)
+        url, method, arguments = json.loads(line)
+        print(json.dumps(perform(connect(url), method, arguments)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

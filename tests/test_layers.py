@@ -14,11 +14,11 @@ PACKAGE = Path(__file__).parent.parent / "filestore"
 FLOORS = [
     {"__init__"},
     {"errors"},
-    {"ids", "codec", "times", "json_reader", "json_scanner"},
+    {"ids", "codec", "times"},
     {"shapes"},
-    {"attachments", "functions", "schema", "ecma_pattern", "formats"},
+    {"attachments", "functions", "toml_tables", "schema", "ecma_pattern", "formats"},
     {"content"},
-    {"outputs", "tools", "validation"},
+    {"outputs", "tools", "validation", "function_config"},
     {"datapoint"},
     {"datapoint_file", "query", "requests_legacy"},
     {"requests_v1"},
@@ -39,8 +39,8 @@ EXCEPTIONS = {
 
 STORAGE_FLOORS = [
     {"files", "layout", "locks", "repository"},
-    {"index", "journal", "initialize"},
-    {"view", "config_files"},
+    {"index", "journal", "initialize", "config_files"},
+    {"view"},
     {"dataset", "changes"},
 ]
 

@@ -32,7 +32,7 @@ __all__ = ["serve"]
     metavar="N",
     type=click.IntRange(0, 65535),
     default=3000,
-    show_default="3000",
+    show_default=True,
     help="The port to listen on; 0 for any that is free.",
 )
 @click.option(

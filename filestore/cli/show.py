@@ -81,7 +81,7 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
     metavar="N",
     type=click.IntRange(min=0),
     default=100,
-    show_default="100",
+    show_default=True,
     help="Print at most N datapoints.",
 )
 @click.option(
@@ -89,7 +89,7 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
     metavar="N",
     type=click.IntRange(min=0),
     default=0,
-    show_default="0",
+    show_default=True,
     help="Leave out the N newest ones.",
 )
 @format_option

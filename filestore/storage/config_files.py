@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from filestore.errors import ConfigError
-from filestore.functions import EMPTY_CONFIG, FunctionConfig, parse_config
+from filestore.function_config import parse_config
+from filestore.functions import EMPTY_CONFIG, FunctionConfig
 from filestore.schema import compile_schema
-from filestore.storage.files import Disk, Signature, signature
+from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
 
 __all__ = ["ConfigFiles"]
 
 _DEFAULT_NAME = "tensorzero.toml"
-_YOUNG_NS = 20_000_000
 """A file changed less than this before it was read may change again without a trace (clock ticks of up to 10 ms)."""
 
 
@@ -120,7 +120,7 @@ class _Files:
             raise PermissionError(errno.EACCES, reason, path)
         now = time.time_ns()
         data, status = Disk().read(target)
-        if any(abs(now - changed) < _YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns)):
+        if any(abs(now - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns)):
             self.young.add(place)
         self.signatures.setdefault(place, signature(status))
         return data

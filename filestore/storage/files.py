@@ -14,10 +14,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["Disk", "Signature"]
+__all__ = ["YOUNG_NS", "Disk", "Signature", "signature"]
 
 Signature = tuple[int, int, int, int]
 """Inode, size, mtime and ctime (nanoseconds) of a file: what tells one state of it from the next."""
+
+YOUNG_NS = 20_000_000
+"""A directory changed less than this ago may change again without a new mtime (clock ticks of up to 10 ms)."""
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)

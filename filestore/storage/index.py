@@ -10,13 +10,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from filestore.ids import parse_file_name
-from filestore.storage.files import Disk
+from filestore.storage.files import YOUNG_NS, Disk
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 
-__all__ = ["YOUNG_NS", "DatasetIndex"]
-
-YOUNG_NS = 20_000_000
-"""A directory changed less than this ago may change again without a new mtime (clock ticks of up to 10 ms)."""
+__all__ = ["DatasetIndex"]
 
 T = TypeVar("T")
 _State = tuple[int, int, int]

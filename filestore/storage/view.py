@@ -16,8 +16,8 @@ from filestore.codec import JSONValue
 from filestore.datapoint_file import read_schema
 from filestore.errors import FileContentError, ShapeError, StorageError
 from filestore.ids import file_name, parse_file_name
-from filestore.storage.files import Disk, Signature, signature
-from filestore.storage.index import YOUNG_NS, DatasetIndex
+from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
+from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Journal, Pending
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
 

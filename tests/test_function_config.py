@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from filestore.codec import JSONValue, loads
 from filestore.errors import ConfigError, JSONTextError, RequestError, SchemaCompileError, UnknownFunctionError
-from filestore.functions import EMPTY_CONFIG, Function, FunctionConfig, Tool, parse_config
+from filestore.function_config import parse_config
+from filestore.functions import EMPTY_CONFIG, Function, FunctionConfig, Tool
 from filestore.schema import compile_schema
 from filestore.storage.config_files import ConfigFiles
 
@@ -313,7 +314,7 @@ MISTAKES = {
     ),
     "choice-by-key": (
         GREET + "tools = ['clock']\ntool_choice = { specific = 'clock' }\n" + CLOCK + "name = 'tell_time'",
-        "`functions.greet.tool_choice`: tool `clock` is not among the function's tools; expected one of `tell_time`",
+        "`functions.greet.tool_choice`: tool `clock` is not among the function's tools; expected `tell_time`",
     ),
     "tools-of-json": (
         EXTRACT + "tools = []",
@@ -342,7 +343,7 @@ MISTAKES = {
     ),
     "schemas-key": (
         GREET + "schemas.user.file = 'any.json'",
-        "`functions.greet.schemas.user.file`: unknown key; expected one of `path`",
+        "`functions.greet.schemas.user.file`: unknown key; expected `path`",
     ),
     "schema-no-string": (GREET + "user_schema = {}", "`functions.greet.user_schema`: expected a string"),
     "schema-empty-path": (

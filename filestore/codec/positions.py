@@ -1,7 +1,7 @@
 """Positions in JSON text: where a value stands, and where text stops being the strict JSON of the store.
 
-This reader is written for its answers, not for speed: `filestore.codec` asks it only about text that a fast parser
-has found wrong, and about the place of a value that turned out to be a mistake.
+This reader is written for its answers, not for speed: it is asked only about text that a fast parser has found wrong,
+and about the place of a value that turned out to be a mistake.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _LITERAL = re.compile(r"true\b|false\b|null\b")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
-_NUMBER_TO_THE_MISTAKE = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?)?)?|[eE][+-]?)?)?")
+_NUMBER_TO_THE_MISTAKE = re.compile(
+    r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?[0-9]*)?)?|[eE][+-]?[0-9]*)?)?",
+)
 _WORD = re.compile(r"-?[A-Za-z_]\w{0,30}")
 _CONFLICT_MARKER = re.compile(r"<{7}|={7}|>{7}|\|{7}")
 _COMMENT = re.compile(r"//|/\*|#")
@@ -160,7 +162,7 @@ class _Reader:
             self._read_member(self._open[-1])
         self._skip_space()
         if self._at < len(self._text):
-            self._fail_here("end of the text", "trailing characters")
+            self._fail_here("a value", "trailing characters")
 
     def place(self, offset: int) -> tuple[int, int]:
         self._lines = self._lines or _Lines(self._text)
@@ -192,7 +194,7 @@ class _Reader:
         self._read_string()
         key: str = json.loads(self._text[start : self._at])
         if key in container.keys:
-            self._fail(f"duplicate key `{key}`", start)
+            self._fail(f"duplicate key {self._text[start : self._at]}", start)
         container.keys.add(key)
         self.keys[(*container.pointer, key)] = start
         self._skip_space()
@@ -230,7 +232,7 @@ class _Reader:
             is_half = _HALF_SURROGATE.match(self._text, self._at)
             self._fail("lone surrogate in a string" if is_half else "invalid escape in a string", self._at)
         elif mistake in ("\n", "\r"):
-            self._fail("line break in a string: close it with `\"`, or spell the line break `\\n`", self._at)
+            self._fail('line break in a string: close it with `"`, or spell the line break `\\n`', self._at)
         elif not mistake:
             self._fail("EOF while parsing a string", self._at)
         elif mistake != '"':

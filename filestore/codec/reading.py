@@ -1,0 +1,116 @@
+"""Strict JSON reading: fast where text is what a writer makes, with the place of the mistake where it is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import orjson
+
+from filestore.codec.positions import BYTE_ORDER_MARK, check, parse_integer
+from filestore.codec.values import FILE_DEPTH, MAX_DEPTH, RAW_DEPTH, JSONObject, JSONValue, depth
+from filestore.errors import JSONTextError
+
+__all__ = ["loads", "loads_file", "parse_raw"]
+
+_NEGATIVE_ZERO = re.compile(r"-0(?=[\s,\]}]|\Z)")
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]')
+
+
+def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
+    """Read strict JSON text, or say where it stops being that.
+
+    Beyond RFC 8259, whatever would not come back as it was is refused: duplicate keys, integers beyond 64 bits, numbers
+    beyond a double, lone surrogates, and nesting beyond `max_depth`.
+
+    Args:
+        data: UTF-8 text, without a byte-order mark.
+        max_depth: Levels of arrays and objects that are read.
+
+    Raises:
+        JSONTextError: The first mistake in the order of the text, with its line and column.
+    """
+    try:
+        value: JSONValue = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        check(data, max_depth)
+        raise JSONTextError(error.msg, error.lineno, error.colno) from None
+    if not _is_spelled_by_writer(value, data):
+        value = _loads_closely(data, max_depth)
+    if _may_nest_deeper(data, max_depth) and depth(value) > max_depth:
+        check(data, max_depth)
+    return value
+
+
+def loads_file(data: bytes) -> JSONValue:
+    """Read strict JSON text as `loads` does, with the allowances for files: more depth, and a byte-order mark.
+
+    Raises:
+        JSONTextError: The first mistake; positions count as if the mark were not there.
+    """
+    return loads(data.removeprefix(BYTE_ORDER_MARK), max_depth=FILE_DEPTH)
+
+
+def parse_raw(text: str) -> JSONValue:
+    """Read JSON text that a model wrote, as upstream does: nothing is strict beyond RFC 8259.
+
+    Of duplicate keys the last counts, and integers beyond 64 bits become floats.
+
+    Raises:
+        ValueError: The text is not JSON, or has more than 127 levels, or a number beyond a double.
+
+    >>> parse_raw(' {"a": 1, "a": 18446744073709551616} ')
+    {'a': 1.8446744073709552e+19}
+    """
+    data = text.encode()
+    value: JSONValue = orjson.loads(data)
+    if _may_nest_deeper(data, RAW_DEPTH) and _text_depth(text) > RAW_DEPTH:
+        raise ValueError(f"nested more than {RAW_DEPTH} levels deep")
+    if _NEGATIVE_ZERO.search(text):
+        value = json.loads(text, parse_int=_parse_raw_integer)
+    return value
+
+
+def _is_spelled_by_writer(value: JSONValue, data: bytes) -> bool:
+    """Return whether `data` is what writing `value` gives: equal bytes prove that reading has lost nothing."""
+    return data in (orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), orjson.dumps(value))
+
+
+def _loads_closely(data: bytes, max_depth: int) -> JSONValue:
+    """Read again what orjson has accepted, with the standard library's hooks looking at what orjson ignores."""
+    try:
+        value: JSONValue = json.loads(data.decode(), object_pairs_hook=_unique_pairs, parse_int=parse_integer)
+    except (ValueError, RecursionError):  # the latter from nesting far beyond `max_depth`
+        check(data, max_depth)
+        raise
+    return value
+
+
+def _unique_pairs(pairs: list[tuple[str, JSONValue]]) -> JSONObject:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("duplicate key")
+    return unique
+
+
+def _parse_raw_integer(digits: str) -> int | float:
+    try:
+        return parse_integer(digits)
+    except ValueError:
+        return float(digits)
+
+
+def _may_nest_deeper(data: bytes, levels: int) -> bool:
+    return data.count(b"[") + data.count(b"{") > levels
+
+
+def _text_depth(text: str) -> int:
+    """Return the levels of valid JSON text, those under a key that a later one replaces included."""
+    deepest = level = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        if match[0] in ("[", "{"):
+            level += 1
+            deepest = max(deepest, level)
+        elif match[0] in ("]", "}"):
+            level -= 1
+    return deepest
