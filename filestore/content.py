@@ -122,7 +122,7 @@ class InputParser:
             return _template_block(role, _deserialize(key, quote, lambda: expect_object(value, "a map")))
         if key == "value" and self.dialect is Dialect.LEGACY:
             return self._parse_text_value(block, value, role)
-        raise ShapeError(f"Unknown key {quote}{key}{quote} in text content", (key,))
+        raise ShapeError(f"Unknown key {quote}{key}{quote} in text content", (key,), is_key=True)
 
     def _parse_text_value(self, block: JSONObject, value: JSONValue, role: str) -> JSONObject:
         if isinstance(value, str):

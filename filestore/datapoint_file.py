@@ -88,6 +88,7 @@ _HINTS = {
     "staled_at": "a deleted datapoint has a tombstone, nothing inside its file",
     "tool_params": "did you mean `allowed_tools`, `additional_tools` and `tool_choice`?",
 }
+_TIME = re.compile(r"([0-9T:-]+)(?:\.([0-9]{1,6}))?Z")
 _REFERENCE = re.compile(r"schemas/([0-9a-f]{16,64})\.json")
 
 
@@ -144,7 +145,7 @@ def read_datapoint(data: bytes, path: str, datapoint_id: uuid.UUID, context: Fil
     except JSONTextError as error:
         raise FileContentError(path, error.line, max(error.column, 1), error.reason) from None
     except ShapeError as error:
-        line, column = locate(data, error.pointer)
+        line, column = locate(data, error.pointer, key=error.is_key)
         raise FileContentError(path, line, column, str(error)) from None
 
 
@@ -161,7 +162,7 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     foreign = _JSON_ONLY if kind == "chat" else _CHAT_ONLY
     for key in foreign:
         if key in reader:
-            raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,))
+            raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True)
     directory = spell_dataset_name(context.dataset_name)
     common = _parse_common(reader, datapoint_id, context, directory)
     if kind == "chat":
@@ -202,10 +203,11 @@ def _parse_common(
 
 
 def _parse_time(value: JSONValue) -> datetime:
+    match = _TIME.fullmatch(expect_text(value))
     try:
-        return parse_time(expect_text(value))
+        return parse_time(f"{match[1]}.{match[2] or '':0<6}Z" if match else "")
     except ValueError:
-        raise ShapeError(f"invalid time {describe(value)}, expected YYYY-MM-DDTHH:MM:SS.ffffffZ") from None
+        raise ShapeError(f"invalid time {describe(value)}, expected YYYY-MM-DDTHH:MM:SS.ffffffZ (UTC)") from None
 
 
 def _parse_chat(reader: ObjectReader, common: dict[str, Any]) -> ChatDatapoint:

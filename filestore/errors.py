@@ -65,15 +65,17 @@ class JSONTextError(RequestError):
 class ShapeError(RequestError):
     """A JSON value of the wrong shape: a wrong type, a missing or an unknown key."""
 
-    def __init__(self, reason: str, pointer: Sequence[str | int] = ()) -> None:
+    def __init__(self, reason: str, pointer: Sequence[str | int] = (), *, is_key: bool = False) -> None:
         self.reason = reason
         self.pointer: Pointer = tuple(pointer)
+        self.is_key = is_key
+        """Whether the key at the pointer is wrong, rather than its value."""
         path = render_path(self.pointer)
         super().__init__(f"{path}: {reason}" if path else reason)
 
     def within(self, *outer: str | int) -> ShapeError:
         """Return the same error seen from a value that holds this one under `outer`."""
-        return ShapeError(self.reason, (*outer, *self.pointer))
+        return ShapeError(self.reason, (*outer, *self.pointer), is_key=self.is_key)
 
 
 class InvalidIdError(RequestError):

@@ -9,7 +9,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from filestore.errors import DatasetNameError, InvalidIdError, ReservedDatasetNameError
 
@@ -157,7 +157,7 @@ class IdMaker:
                 newest = self._next(newest)
                 counters.append(newest)
             if newest >= _COUNTER_LIMIT:
-                raise InvalidIdError(f"no id is greater than {after}")
+                raise InvalidIdError("no greater id is left")
             self._newest = newest
         return [_uuid_of(counter) for counter in counters]
 

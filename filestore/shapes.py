@@ -159,9 +159,8 @@ class ObjectReader:
         allowed = tuple(known)
         for key in self.value:
             if key not in allowed:
-                raise ShapeError(
-                    f"unknown field `{key}`, {(hints or {}).get(key) or suggest_name(key, allowed)}", (key,)
-                )
+                hint = (hints or {}).get(key) or suggest_name(key, allowed)
+                raise ShapeError(f"unknown field `{key}`, {hint}", (key,), is_key=True)
 
 
 def parse_list(value: JSONValue, parse_item: Callable[[JSONValue], T]) -> list[T]:

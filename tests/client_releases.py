@@ -93,7 +93,7 @@ def running_release(release: str) -> Iterator[Send]:
     if release == CURRENT_RELEASE:
         yield _send_from_here
         return
-    command = [_make_environment(release) / _PYTHON, "-I", client_driver.__file__]
+    command: list[str | Path] = [_make_environment(release) / _PYTHON, "-I", client_driver.__file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None and stdout is not None

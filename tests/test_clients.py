@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import re
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,50 +13,22 @@ from tensorzero import AsyncTensorZeroGateway, ListDatapointsRequest, TensorZero
 
 from filestore import FileStore
 from filestore.gateway import serve
+from tests.client_datapoints import (
+    BATCH,
+    CHAT,
+    CHAT_OUTPUT,
+    JSON,
+    NEWER_BLOCKS,
+    NEWER_TOOLS,
+    PNG,
+    SYSTEM,
+    TEMPLATE,
+    TOOL_RESULT,
+    chat_input,
+    chat_tools,
+    printed,
+)
 from tests.client_releases import CURRENT_RELEASE, OLD_RELEASES, Client, ClientError, Send, running_release
-from tests.conftest import SCHEMAS
-
-PNG = base64.b64decode("iVBORw0KGgo=")
-TOOL = {"name": "ask", "description": "Ask a person", "parameters": {"type": "object"}, "strict": False}
-TOOL_CALL = {"type": "tool_call", "name": "get_temperature", "arguments": {"location": "NYC"}}
-TOOL_RESULT = {"type": "tool_result", "id": "1", "name": "get_temperature", "result": "42"}
-THOUGHT = {"type": "thought", "text": "Hm.", "signature": "s"}
-RAW_TEXT = {"type": "raw_text", "value": "{{ raw }}"}
-TEMPLATE = {"type": "template", "name": "greeting", "arguments": {"name": "Ada"}}
-SYSTEM = {"assistant_name": "Ada"}
-
-CHAT: dict[str, Any] = {
-    "function_name": "weather_helper",
-    "input": {
-        "system": SYSTEM,
-        "messages": [
-            {
-                "role": "user",
-                "content": [
-                    {"type": "text", "text": "Is it warm?"},
-                    RAW_TEXT,
-                    {"type": "file", "mime_type": "image/png", "data": base64.b64encode(PNG).decode()},
-                ],
-            },
-            {"role": "assistant", "content": [THOUGHT, {**TOOL_CALL, "id": "1"}]},
-            {"role": "user", "content": [TOOL_RESULT, {"type": "unknown", "data": {"x": 1}}]},
-        ],
-    },
-    "output": [{"type": "text", "text": "Yes."}, TOOL_CALL],
-    "additional_tools": [TOOL],
-    "tags": {"a": "b"},
-}
-TEMPLATED: dict[str, Any] = {
-    "function_name": "templated",
-    "input": {"messages": [{"role": "user", "content": [TEMPLATE]}]},
-}
-JSON: dict[str, Any] = {
-    "function_name": "json_success",
-    "input": {"system": SYSTEM, "messages": [{"role": "user", "content": {"country": "US"}}]},
-    "output": {"answer": "Hello"},
-    "output_schema": {"type": "object", "required": ["answer"]},
-}
-BATCH = (CHAT, TEMPLATED, JSON)
 
 
 @pytest.fixture(scope="module", params=[*OLD_RELEASES, CURRENT_RELEASE])
@@ -86,69 +55,6 @@ def datapoint_files(store: FileStore) -> list[str]:
 
 def tombstones(store: FileStore) -> list[str]:
     return sorted(path.name.partition("@")[0] for path in (store.root / "demo").glob("tombstones/*/*"))
-
-
-def wire_time(datapoint_id: str) -> str:
-    milliseconds = uuid.UUID(datapoint_id).int >> 80
-    return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def printed(release: str, datapoint_id: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """What a release prints of a datapoint in `demo`."""
-    value = {"dataset_name": "demo", "id": datapoint_id, "episode_id": None, "tags": {}, "is_deleted": False}
-    times = {} if release == "2025.9.6" else {"updated_at": wire_time(datapoint_id)}
-    return {**value, "is_custom": True, **times, **fields}
-
-
-def chat_input(release: str) -> dict[str, Any]:
-    """The input of `CHAT` as a release prints it."""
-    is_nested = release in ("2025.9.6", "2025.10.7")
-    path = f"files/{hashlib.sha256(PNG).hexdigest()}.png"
-    file: dict[str, Any] = {
-        "type": "file",
-        "storage_path": {"kind": {"type": "filesystem", "path": "demo"}, "path": path},
-    }
-    if is_nested:
-        file["file"] = {"url": None, "mime_type": "image/png"}
-    else:
-        file.update(source_url=None, mime_type="image/png")
-    unknown = {"type": "unknown", "data": {"x": 1}}
-    if release == CURRENT_RELEASE:
-        file["file_type"] = "object_storage_pointer"
-    else:
-        unknown["model_provider_name"] = None
-    text = {"type": "text", "value" if is_nested else "text": "Is it warm?"}
-    call = {**TOOL_CALL, "id": "1", "arguments": '{"location":"NYC"}'}
-    return {
-        "system": SYSTEM,
-        "messages": [
-            {"role": "user", "content": [text, RAW_TEXT, file]},
-            {"role": "assistant", "content": [THOUGHT, call]},
-            {"role": "user", "content": [TOOL_RESULT, unknown]},
-        ],
-    }
-
-
-def chat_tools(release: str) -> dict[str, Any]:
-    """The tools of `CHAT` as a release prints them."""
-    if release == CURRENT_RELEASE:
-        return {"additional_tools": [{"type": "function", **TOOL}], "tool_choice": "auto", "provider_tools": []}
-    if release == "2025.11.3":
-        rest = {"allowed_tools": None, "tool_choice": "auto", "parallel_tool_calls": None, "provider_tools": []}
-        return {"additional_tools": [TOOL], **rest}
-    own = {
-        "name": "get_temperature",
-        "description": "Get the current temperature in a given location",
-        "parameters": SCHEMAS["temperature.json"],
-        "strict": False,
-    }
-    return {"tool_params": {"tools_available": [own, TOOL], "tool_choice": "auto", "parallel_tool_calls": None}}
-
-
-CHAT_OUTPUT = [
-    {"type": "text", "text": "Yes."},
-    {**TOOL_CALL, "id": "", "raw_name": "get_temperature", "raw_arguments": '{"location":"NYC"}'},
-]
 
 
 def test_a_mixed_batch_gets_ascending_version_7_ids_in_its_order(client: Client) -> None:
@@ -245,7 +151,7 @@ def test_a_second_delete_changes_nothing(client: Client, store: FileStore) -> No
     if client.release in ("2025.9.6", "2025.10.7"):
         client.delete(deleted)
     else:
-        # Later releases delete through the v1 route, read that no datapoint was deleted, and raise an error of their own.
+        # Later releases delete through the v1 route, read that it deleted nothing, and raise an error of their own.
         with pytest.raises(ClientError, match=f"Datapoint with ID {deleted} not found") as error:
             client.delete(deleted)
         assert error.value.status_code is None
@@ -301,21 +207,52 @@ def test_a_reserved_dataset_name_is_refused(client: Client, store: FileStore) ->
     assert not list(store.root.glob("*/*.json"))
 
 
-def test_typed_inserts_whose_unset_fields_go_out_as_null_are_taken(client: Client) -> None:
-    text = {"$new": ["Text", {"type": "text", "text": "Hello"}]}
-    result = {"$new": ["ToolResult", {key: TOOL_RESULT[key] for key in ("name", "result", "id")}]}
-    chat = {"function_name": "plain_chat", "input": {"messages": [{"role": "user", "content": [text, result]}]}}
-    chat_id, json_id = client.insert(
-        {"$new": ["ChatDatapointInsert", chat]},
-        {"$new": ["JsonDatapointInsert", {"function_name": "free_json", "input": {"messages": []}}]},
+def test_typed_items_whose_unset_fields_go_out_as_null_are_taken(client: Client) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Hello"}, TOOL_RESULT]}]
+    ids = client.insert(
+        {"$new": ["ChatDatapointInsert", {"function_name": "plain_chat", "input": {"messages": messages}}]},
+        {"$new": ["JsonDatapointInsert", {"function_name": "free_json", "input": {"messages": messages}}]},
     )
-    inserted_text, inserted_result = client.get(chat_id)["printed"]["input"]["messages"][0]["content"]
-    assert "Hello" in inserted_text.values()
-    assert inserted_result == TOOL_RESULT
-    for datapoint in map(client.get, (chat_id, json_id)):
+    chat, json_datapoint = map(client.get, ids)
+    for datapoint in (chat, json_datapoint):
+        text, result = datapoint["input"]["messages"][0]["content"]
+        assert text["text"] == "Hello"
+        assert result == TOOL_RESULT
         assert datapoint["output"] is None
         assert datapoint["printed"]["tags"] == {}
-    assert client.get(json_id)["output_schema"] == {}
+    assert json_datapoint["output_schema"] == {}
+
+
+def test_typed_content_blocks_are_taken(client: Client) -> None:
+    text = {"$new": ["Text", {"type": "text", "text": "Hello"}]}
+    result = {"$new": ["ToolResult", {key: TOOL_RESULT[key] for key in ("name", "result", "id")}]}
+    messages = [{"role": "user", "content": [text, result]}]
+    [datapoint_id] = client.insert({"function_name": "plain_chat", "input": {"messages": messages}})
+    inserted_text, inserted_result = client.get(datapoint_id)["input"]["messages"][0]["content"]
+    assert inserted_text["text"] == "Hello"
+    assert inserted_result == TOOL_RESULT
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *(
+            pytest.param({"input": {"messages": [{"role": "user", "content": [block]}]}}, id=f"{block['type']}-{index}")
+            for index, block in enumerate(NEWER_BLOCKS)
+        ),
+        pytest.param({"input": {"messages": []}, "output": NEWER_BLOCKS[:2]}, id="output"),
+        pytest.param({"input": {"messages": []}, "name": "A name", "episode_id": str(uuid.uuid4())}, id="name"),
+        *(pytest.param({"input": {"messages": []}, key: value}, id=key) for key, value in NEWER_TOOLS.items()),
+    ],
+)
+def test_every_release_reads_what_the_v1_generation_wrote(
+    client: Client, store: FileStore, fields: dict[str, Any]
+) -> None:
+    request = {"type": "chat", "function_name": "weather_helper", **fields}
+    request["input"] = {"system": SYSTEM, **fields["input"]}
+    [datapoint_id] = map(str, store.create_datapoints(dataset_name="demo", requests=[request]))
+    assert client.get(datapoint_id)["id"] == datapoint_id
+    assert client.list_ids() == [datapoint_id]
 
 
 def test_the_current_client_lists_through_the_legacy_route_as_well(current: Client) -> None:
@@ -337,7 +274,7 @@ def test_the_current_client_leads_a_datapoint_through_its_v1_life(current: Clien
         "$new": ["CreateDatapointRequestChat", {"function_name": "plain_chat", "input": prompt, "tags": {"a": "b"}}]
     }
     [created] = current.call("create_datapoints", dataset_name="demo", requests=[request])["ids"]
-    update = {"$new": ["UpdateDatapointRequestChat", {"id": created, "tags": {"a": "c"}}]}
+    update = {"type": "chat", "id": created, "tags": {"a": "c"}}
     [updated] = current.call("update_datapoints", dataset_name="demo", requests=[update])["ids"]
     rename = {"$new": ["UpdateDatapointMetadataRequest", {"id": updated, "name": "Renamed"}]}
     assert current.call("update_datapoints_metadata", dataset_name="demo", requests=[rename]) == {"ids": [updated]}
@@ -352,11 +289,13 @@ def test_the_current_client_leads_a_datapoint_through_its_v1_life(current: Clien
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_asynchronous_client_inserts_lists_and_deletes(store: FileStore) -> None:
+    items: list[Any] = [*BATCH]
+
     async def use(url: str) -> None:
         setup = AsyncTensorZeroGateway.build_http(gateway_url=url)
         gateway = setup if isinstance(setup, AsyncTensorZeroGateway) else await setup
         async with gateway as client:
-            ids = await client.bulk_insert_datapoints(dataset_name="demo", datapoints=list(BATCH))
+            ids = await client.bulk_insert_datapoints(dataset_name="demo", datapoints=items)
             listed = await client.list_datapoints(dataset_name="demo", request=ListDatapointsRequest())
             assert [one.id for one in listed.datapoints] == [str(one) for one in reversed(ids)]
             await client.delete_datapoint(dataset_name="demo", datapoint_id=ids[0])

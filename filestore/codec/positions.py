@@ -69,7 +69,11 @@ def positions(data: bytes) -> dict[Pointer, tuple[int, int]]:
     {(): (1, 1), ('a',): (1, 7), ('a', 0): (1, 8), ('a', 1): (1, 14)}
     """
     reader = _read(data)
-    return {pointer: reader.place(offset) for pointer, offset in reader.values.items()}
+    starts = [0, *(match.end() for match in re.finditer("\n", reader.text))]
+    lines = {pointer: bisect_right(starts, offset) for pointer, offset in reader.values.items()}
+    return {
+        pointer: (lines[pointer], offset - starts[lines[pointer] - 1] + 1) for pointer, offset in reader.values.items()
+    }
 
 
 def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
@@ -89,14 +93,14 @@ def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> t
     reader = _read(data)
     wanted = tuple(pointer)
     if key and wanted in reader.keys:
-        return reader.place(reader.keys[wanted])
+        return _place(reader.text, reader.keys[wanted])
     while wanted not in reader.values:
         wanted = wanted[:-1]
-    return reader.place(reader.values[wanted])
+    return _place(reader.text, reader.values[wanted])
 
 
-def _read(data: bytes) -> _Reader:
-    reader = _Reader(_decode(data.removeprefix(BYTE_ORDER_MARK)), max_depth=None)
+def _read(data: bytes) -> _Recorder:
+    reader = _Recorder(_decode(data.removeprefix(BYTE_ORDER_MARK)), max_depth=None)
     reader.read()
     return reader
 
@@ -109,21 +113,12 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        line, column = _Lines(data[: error.start].decode()).place(error.start)
-        raise JSONTextError("invalid UTF-8", line, column) from None
+        raise JSONTextError("invalid UTF-8", *_place(data[: error.start].decode(), len(data))) from None
 
 
-class _Lines:
-    """Offsets in a text as lines and columns."""
-
-    def __init__(self, text: str) -> None:
-        self._length = len(text)
-        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-
-    def place(self, offset: int) -> tuple[int, int]:
-        offset = min(offset, self._length)
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
+def _place(text: str, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 @dataclass(slots=True)
@@ -145,28 +140,27 @@ class _Container:
 
 
 class _Reader:
-    """One pass over a text, without recursion: it notes the offset of every value and key, or raises."""
+    """One pass over a text, without recursion, up to the first mistake."""
 
     def __init__(self, text: str, max_depth: int | None) -> None:
-        self.values: dict[Pointer, int] = {}
-        self.keys: dict[Pointer, int] = {}
-        self._text = text
+        self.text = text
         self._at = 0
         self._max_depth = max_depth
         self._open: list[_Container] = []
-        self._lines: _Lines | None = None
 
     def read(self) -> None:
         self._read_value(())
         while self._open:
             self._read_member(self._open[-1])
         self._skip_space()
-        if self._at < len(self._text):
+        if self._at < len(self.text):
             self._fail_here("a value", "trailing characters")
 
-    def place(self, offset: int) -> tuple[int, int]:
-        self._lines = self._lines or _Lines(self._text)
-        return self._lines.place(offset)
+    def note_value(self, pointer: Pointer, offset: int) -> None:
+        """Take notice of a value that starts here."""
+
+    def note_key(self, pointer: Pointer, offset: int) -> None:
+        """Take notice of a key that starts here."""
 
     def _read_member(self, container: _Container) -> None:
         """Read the next member of `container` as far as its value opens or ends, or read the closing bracket."""
@@ -192,11 +186,11 @@ class _Reader:
         if self._peek() != '"':
             self._fail_here(container.name, "expected a key in double quotes")
         self._read_string()
-        key: str = json.loads(self._text[start : self._at])
+        key: str = json.loads(self.text[start : self._at])
         if key in container.keys:
-            self._fail(f"duplicate key {self._text[start : self._at]}", start)
+            self._fail(f"duplicate key {self.text[start : self._at]}", start)
         container.keys.add(key)
-        self.keys[(*container.pointer, key)] = start
+        self.note_key((*container.pointer, key), start)
         self._skip_space()
         if self._peek() != ":":
             self._fail_here(container.name, "expected `:`")
@@ -206,7 +200,7 @@ class _Reader:
     def _read_value(self, pointer: Pointer) -> None:
         """Read a scalar, or the opening bracket of a container."""
         self._skip_space()
-        self.values[pointer] = self._at
+        self.note_value(pointer, self._at)
         character = self._peek()
         if character in ("{", "["):
             if len(self._open) == self._max_depth:
@@ -215,21 +209,21 @@ class _Reader:
             self._at += 1
         elif character == '"':
             self._read_string()
-        elif match := _LITERAL.match(self._text, self._at):
+        elif match := _LITERAL.match(self.text, self._at):
             self._at = match.end()
-        elif match := _NUMBER.match(self._text, self._at):
+        elif match := _NUMBER.match(self.text, self._at):
             self._read_number(match)
         else:
             self._fail_at_value()
 
     def _read_string(self) -> None:
         start = self._at
-        match = _STRING_BODY.match(self._text, start + 1)
+        match = _STRING_BODY.match(self.text, start + 1)
         assert match is not None  # it matches the empty text
         self._at = match.end()
         mistake = self._peek()
         if mistake == "\\":
-            is_half = _HALF_SURROGATE.match(self._text, self._at)
+            is_half = _HALF_SURROGATE.match(self.text, self._at)
             self._fail("lone surrogate in a string" if is_half else "invalid escape in a string", self._at)
         elif mistake in ("\n", "\r"):
             self._fail('line break in a string: close it with `"`, or spell the line break `\\n`', self._at)
@@ -241,7 +235,7 @@ class _Reader:
 
     def _read_number(self, match: re.Match[str]) -> None:
         end = match.end()
-        if self._text[end : end + 1].isalnum() or self._text[end : end + 1] in (".", "_"):
+        if self.text[end : end + 1].isalnum() or self.text[end : end + 1] in (".", "_"):
             self._fail_in_number()
         if match[1] or match[2]:
             if abs(float(match[0])) == float("inf"):
@@ -254,7 +248,7 @@ class _Reader:
         self._at = end
 
     def _fail_at_value(self) -> NoReturn:
-        if match := _WORD.match(self._text, self._at):
+        if match := _WORD.match(self.text, self._at):
             self._fail(f"`{match[0]}` is not JSON", self._at)
         if self._peek() == "-":
             self._fail_in_number()
@@ -263,27 +257,42 @@ class _Reader:
         self._fail_here("a value", "expected a value")
 
     def _fail_in_number(self) -> NoReturn:
-        match = _NUMBER_TO_THE_MISTAKE.match(self._text, self._at)
+        match = _NUMBER_TO_THE_MISTAKE.match(self.text, self._at)
         self._fail("invalid number", match.end() if match else self._at)
 
     def _fail_here(self, name: str, reason: str) -> NoReturn:
         """Fail at a character that cannot stand here; `name` is what is being parsed, should the text have ended."""
-        at_line_start = self._text[self._at - 1 : self._at] in ("", "\n")
+        at_line_start = self.text[self._at - 1 : self._at] in ("", "\n")
         if not self._peek():
             reason = f"EOF while parsing {name}"
-        elif at_line_start and _CONFLICT_MARKER.match(self._text, self._at):
+        elif at_line_start and _CONFLICT_MARKER.match(self.text, self._at):
             reason = "merge conflict marker: resolve the conflict"
-        elif _COMMENT.match(self._text, self._at):
+        elif _COMMENT.match(self.text, self._at):
             reason = "comment: JSON has none"
         self._fail(reason, self._at)
 
     def _fail(self, reason: str, offset: int) -> NoReturn:
-        raise JSONTextError(reason, *self.place(offset))
+        raise JSONTextError(reason, *_place(self.text, offset))
 
     def _peek(self) -> str:
-        return self._text[self._at : self._at + 1]
+        return self.text[self._at : self._at + 1]
 
     def _skip_space(self) -> None:
-        match = _SPACE.match(self._text, self._at)
+        match = _SPACE.match(self.text, self._at)
         assert match is not None  # it matches the empty text
         self._at = match.end()
+
+
+class _Recorder(_Reader):
+    """A reader that remembers the offset of every value and key."""
+
+    def __init__(self, text: str, max_depth: int | None) -> None:
+        super().__init__(text, max_depth)
+        self.values: dict[Pointer, int] = {}
+        self.keys: dict[Pointer, int] = {}
+
+    def note_value(self, pointer: Pointer, offset: int) -> None:
+        self.values[pointer] = offset
+
+    def note_key(self, pointer: Pointer, offset: int) -> None:
+        self.keys[pointer] = offset

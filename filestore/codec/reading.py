@@ -25,7 +25,7 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
 
     Args:
         data: UTF-8 text, without a byte-order mark.
-        max_depth: Levels of arrays and objects that are read.
+        max_depth: Levels of arrays and objects that are read, at most some 250 (what orjson can write).
 
     Raises:
         JSONTextError: The first mistake in the order of the text, with its line and column.
@@ -35,11 +35,9 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
     except orjson.JSONDecodeError as error:
         check(data, max_depth)
         raise JSONTextError(error.msg, error.lineno, error.colno) from None
-    if not _is_spelled_by_writer(value, data):
-        value = _loads_closely(data, max_depth)
     if _may_nest_deeper(data, max_depth) and depth(value) > max_depth:
         check(data, max_depth)
-    return value
+    return value if _is_spelled_by_writer(value, data) else _loads_closely(data, max_depth)
 
 
 def loads_file(data: bytes) -> JSONValue:
@@ -80,7 +78,7 @@ def _loads_closely(data: bytes, max_depth: int) -> JSONValue:
     """Read again what orjson has accepted, with the standard library's hooks looking at what orjson ignores."""
     try:
         value: JSONValue = json.loads(data.decode(), object_pairs_hook=_unique_pairs, parse_int=parse_integer)
-    except (ValueError, RecursionError):  # the latter from nesting far beyond `max_depth`
+    except (ValueError, RecursionError):  # the latter from nesting under a key that a later one replaces
         check(data, max_depth)
         raise
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
@@ -41,19 +41,20 @@ class Dataset:
         self._lock_timeout = lock_timeout
 
     def exists(self) -> bool:
-        """Tell whether the dataset has a directory.
+        """Tell whether the dataset has a directory, or a committed change that will make it one.
 
         Raises:
             DatasetNameError: Something that is no directory of the store's own is in its place.
         """
-        try:
-            status = self._disk.check_directory(self.layout.path)
-        except OSError as error:
-            raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
-        root = self._disk.status(self.layout.root)
-        if status is not None and root is not None and status.st_dev != root.st_dev:
-            raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
-        return status is not None
+        with self._explained():
+            try:
+                status = self._disk.check_directory(self.layout.path)
+            except NotADirectoryError as error:
+                raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
+            root = self._disk.status(self.layout.root)
+            if status is not None and root is not None and status.st_dev != root.st_dev:
+                raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
+            return status is not None or self._journal.has_pending()
 
     def _refused(self, reason: str) -> DatasetNameError:
         return DatasetNameError(f"Invalid dataset name: {self.layout.name}. It cannot be used here: {reason}")
@@ -71,16 +72,20 @@ class Dataset:
             StorageError: The file system refused.
         """
         self.exists()
+        with self._explained():
+            return self._read_settled(action)
+
+    def _read_settled(self, action: Callable[[DatasetView], T]) -> T:
+        """Read between two writes, without the lock; if they leave no gap, with it."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         pauses = iter(_READ_PAUSES)
         while True:
             before = self._journal.sequence()
             try:
-                with self._explained():
-                    outcome = _attempt(action, self._view(before))
-            except FileNotFoundError as error:  # a listed file is gone: list again
+                outcome = _attempt(action, self._view(before))
+            except FileNotFoundError:  # a listed file is gone: list again
                 if time.monotonic() > deadline:
-                    raise StorageError(f"{error.filename}: the file vanished while it was read") from error
+                    raise
                 time.sleep(_READ_PAUSES[0])
                 continue
             if before.is_settled and not self._journal.has_pending() and self._journal.sequence() == before:
@@ -91,16 +96,13 @@ class Dataset:
             time.sleep(pause)
 
     def _read_alone(self, action: Callable[[DatasetView], T]) -> T:
-        """Read while no writer can; where the lock is not to be had, see what is pending as if it were applied."""
+        """Read while no writer can; where that cannot be had, see what is pending as if it were applied."""
+        self._check_internal()
         try:
             with self._locked():
                 self._journal.recover()
                 return action(self._view(self._journal.sequence()))
-        except (PermissionError, StorageError, RecoveryNeededError):
-            return self._read_overlaid(action)
-        except OSError as error:
-            if isinstance(error, FilestoreError):
-                raise
+        except (OSError, RecoveryNeededError):
             return self._read_overlaid(action)
 
     def _read_overlaid(self, action: Callable[[DatasetView], T]) -> T:
@@ -108,12 +110,13 @@ class Dataset:
         while True:
             before = self._journal.sequence()
             pending = self._journal.pending()
-            with self._explained():
+            with suppress(FileNotFoundError):  # a listed file is gone: list again
                 outcome = _attempt(action, self._view(before, pending=pending))
-            if self._journal.sequence() == before and self._journal.pending() == pending:
-                return outcome()
+                if self._journal.sequence() == before and self._journal.pending() == pending:
+                    return outcome()
             if time.monotonic() > deadline:
                 raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
+            time.sleep(_READ_PAUSES[0])
 
     def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
         return DatasetView(self._journal, self._index, self._schemas, sequence.mtime_ns, pending)
@@ -132,8 +135,13 @@ class Dataset:
             CommittedError: The change happened, but its last steps are left to the next writer.
             StorageError: The file system refused; nothing happened.
         """
-        self._prepare()
-        with self._explained(), self._locked():
+        self.exists()
+        with self._explained():
+            self._prepare()
+            return self._write_locked(plan)
+
+    def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
+        with self._locked():
             self._journal.recover()
             for _ in range(_MAX_RESTARTS):
                 try:
@@ -152,10 +160,11 @@ class Dataset:
         Raises:
             RecoveryNeededError: HEAD has moved since, and no decision is given.
         """
-        if self._disk.check_directory(self.layout.internal) is None:
-            return False
-        with self._explained(), self._locked():
-            return self._journal.recover(decision)
+        with self._explained():
+            if not self._check_internal():
+                return False
+            with self._locked():
+                return self._journal.recover(decision)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -164,14 +173,24 @@ class Dataset:
 
     def _prepare(self) -> None:
         """Make the places that a write needs outside the dataset itself."""
-        self.exists()
         internal = f"{self.layout.root}/{INTERNAL}"
-        with self._explained():
-            if self._disk.status(self.layout.root) is None:
-                self._disk.make_directory(self.layout.root)
-            if self._disk.make_directory(internal):
-                self._disk.overwrite(f"{internal}/.gitignore", b"*\n")
-            self._disk.make_directory(self.layout.internal)
+        if self._disk.status(self.layout.root) is None:
+            self._disk.make_directory(self.layout.root)
+        parents = {internal: self.layout.root, self.layout.internal: internal}
+        gained = [parent for path, parent in parents.items() if self._disk.make_directory(path)]
+        self._disk.sync_directories(self.layout.root, gained)
+        ignore = self._disk.status(f"{internal}/.gitignore")
+        if ignore is None or ignore.st_size == 0:  # a crash may have come between any two of these steps
+            self._disk.overwrite(f"{internal}/.gitignore", b"*\n")
+
+    def _check_internal(self) -> bool:
+        """Tell whether the dataset has its internal directory.
+
+        Raises:
+            OSError: A link is in its place, which would lead out of the store.
+        """
+        paths = (f"{self.layout.root}/{INTERNAL}", self.layout.internal)
+        return all(self._disk.check_directory(path) is not None for path in paths)
 
     def _refuse_clash(self) -> None:
         """Refuse to make a dataset whose name differs from an existing one in letter case alone."""
@@ -191,10 +210,10 @@ class Dataset:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Put words to what the operating system refuses; a missing file stays what it is."""
+        """Put words to what the operating system refuses."""
         try:
             yield
-        except (FilestoreError, FileNotFoundError):
+        except FilestoreError:
             raise
         except OSError as error:
             place = self.layout.shown(str(error.filename)) if error.filename else f"dataset {self.layout.name}"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["YOUNG_NS", "Disk", "Signature", "signature"]
+__all__ = ["YOUNG_NS", "Disk", "Signature", "is_young", "signature"]
 
 Signature = tuple[int, int, int, int]
 """Inode, size, mtime and ctime (nanoseconds) of a file: what tells one state of it from the next."""
@@ -32,6 +32,12 @@ _SYNCFS_FROM = 8
 def signature(status: os.stat_result) -> Signature:
     """Return what tells this state of a file from the next."""
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_young(status: os.stat_result) -> bool:
+    """Tell whether something changed so lately that one more change might leave the same times."""
+    now = time.time_ns()
+    return any(abs(now - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns))
 
 
 @dataclass(frozen=True, slots=True)

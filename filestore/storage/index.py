@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from filestore.ids import parse_file_name
-from filestore.storage.files import YOUNG_NS, Disk
+from filestore.storage.files import Disk, is_young
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 
 __all__ = ["DatasetIndex"]
@@ -38,6 +37,15 @@ class DatasetIndex:
         """Return the ids of all datapoint files, live and stale, newest first."""
         return self._listing(self._layout.path, _parse_ids)
 
+    def known_ids(self) -> list[uuid.UUID]:
+        """Return the ids that `ids` found last, which may have changed since."""
+        known = self._remembered.get(self._layout.path)
+        return known.value if known is not None else []
+
+    def knows(self, datapoint_id: uuid.UUID) -> bool:
+        """Tell whether `ids` found an id last."""
+        return datapoint_id in self.known_ids()
+
     def tombstones(self) -> dict[uuid.UUID, datetime]:
         """Return when each stale datapoint was deleted; of several tombstones the earliest counts."""
         merged: dict[uuid.UUID, datetime] = {}
@@ -64,7 +72,7 @@ class DatasetIndex:
         if known is not None and known.is_settled and known.state == state:
             value: T = known.value
             return value
-        is_settled = abs(time.time_ns() - status.st_mtime_ns) > YOUNG_NS
+        is_settled = not is_young(status)
         value = parse(self._disk.names(path))
         self._remembered[path] = _Remembered(state, is_settled, value)
         return value

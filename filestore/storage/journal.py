@@ -17,7 +17,7 @@ from typing import Literal
 from filestore.codec import JSONValue, dumps, loads
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
 from filestore.shapes import ObjectReader, expect_text
-from filestore.storage.files import Disk, Signature, signature
+from filestore.storage.files import Disk, Signature, is_young, signature
 from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.repository import read_head
 
@@ -203,7 +203,10 @@ class Journal:
             self._write_sequence(number + 2)
             self._discard(stage)
             raise
-        self._finish(number, [self.layout.parent(entry), *new_directories])
+        try:
+            self._settle(number, [self.layout.parent(entry), *new_directories])
+        except OSError as error:
+            raise self._committed(error) from error
 
     def _commit_many(self, change: Change, number: int, new_directories: list[str]) -> None:
         stage = f"{self.layout.internal}/stage-{number}"
@@ -226,15 +229,17 @@ class Journal:
         try:
             self.disk.sync_directories(self.layout.root, [self.layout.internal])
             self._write_sequence(number + 1)
-            directories = self._apply(pending, is_recovery=False)
+            self._settle(number, self._apply(pending, is_recovery=False))
         except OSError as error:
             raise self._committed(error) from error
-        self._finish(number, directories)
 
     def _check_unchanged(self, change: Change) -> None:
         for entry, replaced in change.replaced.items():
-            status = self.disk.status(self.layout.final(entry))
+            final = self.layout.final(entry)
+            status = self.disk.status(final)
             if status is None or signature(status) != replaced.signature:
+                raise ChangedMeanwhileError(entry.name)
+            if is_young(status) and self.digest(final) != replaced.digest:  # saved twice within one clock tick
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
             is_new = entry.kind == "datapoint" and entry not in change.replaced
@@ -268,31 +273,45 @@ class Journal:
                     continue
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(f"{staged} is not a regular file")
-                if entry.kind == "datapoint" and self._digest(final) != replaces:
-                    final = f"{self.layout.path}/recovered-{entry.name}"
-            self.disk.rename(staged, final)
+                if entry.kind == "datapoint" and self.digest(final) != replaces:
+                    final = self._free_draft(entry)
+            self._place(entry, staged, final)
             directories[self.layout.parent(entry)] = None
         for entry in pending.removed:
             self.disk.remove(self.layout.final(entry))
             directories[self.layout.parent(entry)] = None
         return [path for path in directories if self.disk.check_directory(path) is not None]
 
-    def _digest(self, path: str) -> str | None:
+    def _place(self, entry: Entry, staged: str, final: str) -> None:
+        try:
+            self.disk.rename(staged, final)
+        except FileNotFoundError:  # git has removed the directory, as it does when it removes the last file in it
+            self._make_directories([entry])
+            self.disk.rename(staged, final)
+
+    def _free_draft(self, entry: Entry) -> str:
+        """Return where to put a datapoint that a hand edit keeps out of its place; no other draft is there."""
+        number, path = 1, f"{self.layout.path}/recovered-{entry.name}"
+        while self.disk.status(path) is not None:
+            number += 1
+            path = f"{self.layout.path}/recovered-{entry.name.removesuffix('.json')}-{number}.json"
+        return path
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a file's bytes, or None where there is no file."""
         try:
             return hashlib.sha256(self.disk.read(path)[0]).hexdigest()
         except FileNotFoundError:
             return None
 
-    def _finish(self, number: int, directories: list[str]) -> None:
-        try:
-            self.disk.sync_directories(self.layout.root, directories)
-            if self.has_pending():
-                trash = f"{self.layout.internal}/stage-{number}"
-                self.disk.rename(self.layout.pending, trash)
-                self.disk.remove_tree(trash)
-            self._write_sequence(number + 2)
-        except OSError as error:
-            raise self._committed(error) from error
+    def _settle(self, number: int, directories: list[str]) -> None:
+        """Make an applied change durable and close it."""
+        self.disk.sync_directories(self.layout.root, directories)
+        if self.has_pending():
+            trash = f"{self.layout.internal}/stage-{number}"
+            self.disk.rename(self.layout.pending, trash)
+            self.disk.remove_tree(trash)
+        self._write_sequence(number + 2)
 
     def _write_sequence(self, number: int) -> None:
         status = self.disk.status(self.layout.path)
@@ -338,17 +357,22 @@ class Journal:
     def _recover_pending(self, number: int, decision: Decision | None) -> None:
         if decision == "discard":
             self._write_sequence(number)
-            self._finish(number - 1, [])
+            self._settle(number - 1, [])
             return
         pending = self.pending()
         if pending is None:
             return
         head = read_head(self.layout.root)
-        if decision is None and pending.head != head:
+        if decision is None and pending.head != head and not self._is_applied(pending):
             raise RecoveryNeededError(
                 f"A change to dataset {self.layout.name} was interrupted at commit {pending.head}, and HEAD is at"
                 f" {head} now: `filestore recover --apply` completes it here, `filestore recover --discard` gives it up"
             )
         self._write_sequence(number)
-        self._make_directories(pending.puts)
-        self._finish(number - 1, self._apply(pending, is_recovery=True))
+        self._make_directories(pending.puts)  # git may have removed them with their last tracked file
+        self._settle(number - 1, self._apply(pending, is_recovery=True))
+
+    def _is_applied(self, pending: Pending) -> bool:
+        """Tell whether nothing is left to do but to close the change."""
+        waiting = [self.staged(entry) for entry in pending.puts] + [self.layout.final(one) for one in pending.removed]
+        return all(self.disk.status(path) is None for path in waiting)

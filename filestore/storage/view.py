@@ -16,7 +16,7 @@ from filestore.codec import JSONValue
 from filestore.datapoint_file import read_schema
 from filestore.errors import FileContentError, ShapeError, StorageError
 from filestore.ids import file_name, parse_file_name
-from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
+from filestore.storage.files import YOUNG_NS, Disk, Signature, is_young, signature
 from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Journal, Pending
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
@@ -61,18 +61,20 @@ class DatasetView:
         self._pending = pending
         self._seen_schemas: dict[str, JSONValue] = {}
         self._seen_bytes: dict[Entry, bytes | None] = {}
+        self._found: dict[Entry, tuple[bytes, os.stat_result]] = {}
 
     # --- which datapoints there are
 
     def ids(self) -> list[uuid.UUID]:
         """Return the ids of all datapoint files, live and stale, newest first."""
-        ids = self._patiently(self._index.ids, lambda _: False)
+        known = self._index.known_ids()
+        ids = self._patiently(self._index.ids, lambda _: False, lambda found: set(known).issubset(found))
         if self._pending is None:
             return ids
         staged = {
             datapoint_id
-            for entry in self._pending.puts
-            if entry.kind == "datapoint" and (datapoint_id := parse_file_name(entry.name)) is not None
+            for entry, replaces in self._pending.puts.items()
+            if entry.kind == "datapoint" and replaces is None and (datapoint_id := parse_file_name(entry.name))
         }
         return sorted(staged.union(ids), reverse=True)
 
@@ -132,14 +134,22 @@ class DatasetView:
     def find(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result] | None:
         """Return what `parse(data, path)` makes of a datapoint's file and the file's status, None where none is."""
         entry = Entry("datapoint", file_name(datapoint_id))
+        if entry in self._found:
+            data, status = self._found[entry]
+            return parse(data, self.layout.shown(self.layout.final(entry))), status
 
-        def look() -> tuple[T, os.stat_result] | None:
+        def look() -> tuple[tuple[bytes, T], os.stat_result] | None:
             try:
-                return self._read(entry, parse)
+                return self._read(entry, lambda data, path: (data, parse(data, path)))
             except FileNotFoundError:
                 return None
 
-        return self._patiently(look, lambda found: found is not None)
+        found = self._patiently(look, lambda found: found is not None, lambda _: not self._index.knows(datapoint_id))
+        if found is None:
+            return None
+        (data, parsed), status = found
+        self._found[entry] = data, status
+        return parsed, status
 
     def load_schema(self, digest: str) -> JSONValue:
         """Return the schema that lies under a digest in `schemas/`.
@@ -153,7 +163,7 @@ class DatasetView:
         entry = Entry("schema", f"{digest}.json")
         status = self._disk.status(self.layout.final(entry))
         known = self._schemas.get(digest)
-        if status is not None and known is not None and known[0] == signature(status) and not _is_young(status):
+        if status is not None and known is not None and known[0] == signature(status) and not is_young(status):
             schema = known[1]
         else:
             schema = self._read_schema(entry, digest)
@@ -166,7 +176,7 @@ class DatasetView:
             schema, status = self._read(entry, lambda data, path: read_schema(data, path, digest))
         except FileNotFoundError:
             path = self.layout.shown(self.layout.final(entry))
-            raise ShapeError(f"there is no {path}: restore it from git", ("output_schema",)) from None
+            raise ShapeError(f"there is no {path}: restore it from git") from None
         self._schemas[digest] = (signature(status), schema)
         return schema
 
@@ -202,11 +212,9 @@ class DatasetView:
             time.sleep(_PAUSE_SECONDS)
 
     def _open(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result]:
-        if self._pending is not None and entry in self._pending.puts:
-            try:
-                return self._disk.read(self._journal.staged(entry))
-            except FileNotFoundError:
-                pass  # applied meanwhile: it lies in its place
+        staged = self._find_staged(entry, path)
+        if staged is not None:
+            return staged
         try:
             return self._disk.read(path)
         except FileNotFoundError:
@@ -214,11 +222,23 @@ class DatasetView:
         except OSError as error:
             raise StorageError(f"{self.layout.shown(path)} cannot be read: {error.strerror}") from error
 
-    def _patiently(self, look: Callable[[], T], is_enough: Callable[[T], bool]) -> T:
+    def _find_staged(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result] | None:
+        """Return what a pending change puts in a place, or None where it has been put or a hand edit keeps it out."""
+        if self._pending is None or entry not in self._pending.puts:
+            return None
+        try:
+            staged = self._disk.read(self._journal.staged(entry))
+        except FileNotFoundError:
+            return None
+        is_kept_out = entry.kind == "datapoint" and self._journal.digest(path) != self._pending.puts[entry]
+        return None if is_kept_out else staged
+
+    def _patiently(self, look: Callable[[], T], is_enough: Callable[[T], bool], is_plausible: Callable[[T], bool]) -> T:
         """Look again while somebody else's change to the directory is so young that a name may just be on its way.
 
         git and many editors replace a file by removing and creating it; between the two its name is missing. The
-        store's own changes do not do that, and they leave a note of the mtime they caused.
+        store's own changes do not do that, and they leave a note of the mtime they caused; that a change of somebody
+        else's may have the same mtime, where clocks tick slowly, is why what they leave must be plausible, too.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -230,13 +250,13 @@ class DatasetView:
             if before is None and after is None:
                 return result
             is_same = before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns
-            is_own = after is not None and after.st_mtime_ns == self._own_mtime_ns
-            if is_same and after is not None and (is_own or not _is_young(after)):
+            is_own = after is not None and after.st_mtime_ns == self._own_mtime_ns and is_plausible(result)
+            if is_same and after is not None and (is_own or not _has_young_names(after)):
                 return result
             if time.monotonic() > deadline:
                 return result
             time.sleep(_PAUSE_SECONDS)
 
 
-def _is_young(status: os.stat_result) -> bool:
+def _has_young_names(status: os.stat_result) -> bool:
     return abs(time.time_ns() - status.st_mtime_ns) < YOUNG_NS
