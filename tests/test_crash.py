@@ -15,6 +15,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -25,8 +26,8 @@ from typing import Any
 import pytest
 
 from filestore import FileStore
-from filestore.datapoint import Datapoint
-from filestore.errors import CommittedError, FilestoreError, RecoveryNeededError, StorageError
+from filestore.datapoint import ChatDatapoint, Datapoint
+from filestore.errors import CommittedError, RecoveryNeededError, StorageError
 from filestore.storage.files import Disk
 
 KILLS = 60 if os.environ.get("FILESTORE_LONG_TESTS") else 5
@@ -49,8 +50,7 @@ def extraction(text: str, kind: str = "string") -> dict[str, Any]:
         "type": "json",
         "function_name": "extract_entities",
         "input": {"messages": [{"role": "user", "content": text}]},
-        "output_schema": {"type": "object", "properties": {"name": {"type": kind}}},
-        "output": {"name": text},
+        "output_schema": {"type": "object", "properties": {"age": {"type": kind}}},
         "tags": {"source": text},
     }
 
@@ -283,19 +283,22 @@ def rename_all(store: FileStore) -> object:
 
 
 Act = Callable[[FileStore], object]
-ACTS: dict[str, Act] = {
-    "insert-many": lambda store: insert(store, [chat("Cid"), extraction("Dan", "number"), chat("Eve")]),
+SINGLES: dict[str, Act] = {
     "insert-one": lambda store: insert(store, [chat("Cid")]),
-    "insert-one-with-new-schema": lambda store: insert(store, [extraction("Dan", "integer")]),
     "put-over-existing": put(1),
+    "delete-one": lambda store: store.delete_datapoint(dataset_name=DATASET, datapoint_id=existing(store.root)[1]),
+}
+"""Changes of a single file, which one rename carries out."""
+
+BATCHES: dict[str, Act] = {
+    "insert-many": lambda store: insert(store, [chat("Cid"), extraction("Dan", "number"), chat("Eve")]),
+    "insert-with-new-schema": lambda store: insert(store, [extraction("Dan", "number")]),
     "put-over-stale": put(0),
     "rename-in-place": rename_all,
-    "delete-one": lambda store: store.delete_datapoint(dataset_name=DATASET, datapoint_id=existing(store.root)[1]),
     "delete-many": lambda store: store.delete_dataset(dataset_name=DATASET),
     "first-insert": lambda store: insert(store, [chat("Cid"), extraction("Dan")]),
 }
-ACTS["insert-one-with-new-schema"] = lambda store: insert(store, [{**extraction("Dan"), "output_schema": {}}])
-ACTS["insert-many"] = lambda store: insert(store, [chat("Cid"), {**extraction("Dan"), "output_schema": {}}, chat("E")])
+"""Changes of several files, which need the journal."""
 
 
 @dataclass(frozen=True)
@@ -306,34 +309,65 @@ class Scene:
     template: Path
     before: list[Datapoint]
     after: list[Datapoint]
-    before_files: dict[str, bytes]
-    after_files: dict[str, bytes]
 
     def copies(self, directory: Path) -> Iterator[Path]:
         """Yield fresh copies of the store as it was before."""
-        for number in range(1, 200):
-            root = directory / str(number)
-            shutil.copytree(self.template, root)
-            yield root
-        raise AssertionError("the operation never ends")
+        return copies(self.template, directory)
+
+    def interrupted(self, directory: Path) -> Path:
+        """Return a copy of the store in which the process stopped right after the commit."""
+        for root in copies(self.template, directory):
+            act_until(self.act, root, Fault(int(root.name)))
+            if pending(root).is_dir():
+                return root
+        raise AssertionError("no commit")
 
 
-@pytest.fixture(params=ACTS)
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
-    template = tmp_path / "template"
+def copies(template: Path, directory: Path) -> Iterator[Path]:
+    """Yield copies of a store, named 1, 2, 3 and so on."""
+    for number in range(1, 200):
+        root = directory / str(number)
+        shutil.copytree(template, root)
+        yield root
+    raise AssertionError("the operation never ends")
+
+
+def pending(root: Path) -> Path:
+    return root / ".filestore" / DATASET / "pending"
+
+
+def act_until(act: Act, root: Path, fault: Fault) -> bool:
+    """Act until the process is stopped; return whether it was."""
+    with suppress(Stopped):
+        act(open_store(root, fault))
+    age(root)
+    return fault.has_struck
+
+
+def make_scene(name: str, act: Act, directory: Path) -> Scene:
+    template, clean = directory / "template", directory / "clean"
     template.mkdir()
-    if request.param != "first-insert":
+    if name != "first-insert":
         store = open_store(template, now=NOW)
         ids = insert(store, [chat("Ann"), chat("Bea"), extraction("Bob"), chat("Bix")])
         store.delete_datapoint(dataset_name=DATASET, datapoint_id=ids[0])
-    clean = tmp_path / "clean"
     shutil.copytree(template, clean)
     store = open_store(clean)
     before = everything(store)
-    ACTS[request.param](store)
+    act(store)
     after = everything(store)
     assert before != after
-    return Scene(ACTS[request.param], template, before, after, tree(template), tree(clean))
+    return Scene(act, template, before, after)
+
+
+@pytest.fixture(params={**SINGLES, **BATCHES})
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
+    return make_scene(request.param, {**SINGLES, **BATCHES}[request.param], tmp_path)
+
+
+@pytest.fixture(params=BATCHES)
+def batch(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
+    return make_scene(request.param, BATCHES[request.param], tmp_path)
 
 
 def age(root: Path) -> None:
@@ -352,109 +386,229 @@ def assert_next_write_works(root: Path, expected: list[Datapoint]) -> None:
 
 
 def test_stopped_anywhere_it_is_whole_or_absent_before_and_after_recovery(scene: Scene, tmp_path: Path) -> None:
-    has_been_absent = has_been_whole = False
-    for number, root in enumerate(scene.copies(tmp_path), 1):
-        fault = Fault(number)
-        try:
-            scene.act(open_store(root, fault))
-        except Stopped:
-            pass
-        if not fault.has_struck:
+    outcomes = []
+    for root in scene.copies(tmp_path):
+        if not act_until(scene.act, root, Fault(int(root.name))):
             break
-        age(root)
         seen = everything(open_read_only(root))
-        assert seen in (scene.before, scene.after), f"a read-only reader sees a part after operation {number}"
-        assert everything(open_store(root)) == seen, f"recovery changes what readers saw after operation {number}"
+        assert seen in (scene.before, scene.after), f"operation {root.name}: a read-only reader sees a part"
+        assert everything(open_store(root)) == seen, f"operation {root.name}: recovery changes what readers saw"
         assert_next_write_works(root, seen)
-        has_been_absent |= seen == scene.before
-        has_been_whole |= seen == scene.after
-    assert has_been_absent
-    assert has_been_whole
+        outcomes.append(seen)
+    assert scene.before in outcomes
+    assert scene.after in outcomes
+    assert outcomes == sorted(outcomes, key=[scene.before, scene.after].index), "there is more than one commit point"
 
 
-def test_stopped_recovery_is_taken_up_again(scene: Scene, tmp_path: Path) -> None:
-    template = tmp_path / "committed"
-    for number, root in enumerate(scene.copies(tmp_path), 1):
-        fault = Fault(number)
-        try:
-            scene.act(open_store(root, fault))
-        except Stopped:
-            pass
-        if not fault.has_struck:
-            pytest.skip("a change of one file needs no recovery")
-        if (root / ".filestore" / DATASET / "pending").is_dir():
-            template = root
-            break
-    for number in range(1, 200):
-        root = tmp_path / f"recovered-{number}"
-        shutil.copytree(template, root)
-        fault = Fault(number)
-        try:
-            open_store(root, fault).recover()
-        except Stopped:
-            pass
-        if not fault.has_struck:
+def test_stopped_recovery_is_taken_up_again(batch: Scene, tmp_path: Path) -> None:
+    template = batch.interrupted(tmp_path)
+    (tmp_path / "again").mkdir()
+    for root in copies(template, tmp_path / "again"):
+        if not act_until(FileStore.recover, root, Fault(int(root.name))):
             return
-        age(root)
-        assert everything(open_read_only(root)) == scene.after
-        assert_next_write_works(root, scene.after)
-    raise AssertionError("recovery never ends")
+        assert everything(open_read_only(root)) == batch.after
+        assert_next_write_works(root, batch.after)
 
 
-@pytest.mark.parametrize("is_lasting", [False, True], ids=["once", "from-then-on"])
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
-def test_refused_anywhere_it_fails_and_nothing_changed_or_it_is_committed_and_completed(
+REFUSALS = {"disk-full": (errno.ENOSPC, True), "one-io-error": (errno.EIO, False), "device-gone": (errno.EIO, True)}
+
+
+@pytest.mark.parametrize(("code", "is_lasting"), REFUSALS.values(), ids=REFUSALS)
+def test_refused_anywhere_nothing_changed_or_the_change_is_completed_later(
     scene: Scene, tmp_path: Path, code: int, is_lasting: bool
 ) -> None:
-    for number, root in enumerate(scene.copies(tmp_path), 1):
-        fault = Fault(number, code, is_lasting)
+    for root in scene.copies(tmp_path):
+        fault = Fault(int(root.name), code, is_lasting)
         store = open_store(root, fault)
-        expected = scene.before
+        expected = scene.after
         try:
             scene.act(store)
-            expected = scene.after
-        except StorageError as error:
-            assert str(error)
-        except CommittedError:
-            expected = scene.after
-        if not fault.has_struck:
-            break
-        age(root)
-        assert everything(open_read_only(root)) == expected, f"refused operation {number}"
-        assert everything(store) == expected, f"refused operation {number}: the same store object"
-        fault.at, fault.count = EVERYTHING, 0
-        assert_next_write_works(root, expected)
-        assert everything(store) != expected
-    assert number > 3
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
-def test_refused_recovery_fails_the_next_write_without_a_word_of_success(
-    scene: Scene, tmp_path: Path, code: int
-) -> None:
-    for number, template in enumerate(scene.copies(tmp_path), 1):
-        fault = Fault(number)
-        try:
-            scene.act(open_store(template, fault))
-        except Stopped:
-            pass
-        if (template / ".filestore" / DATASET / "pending").is_dir():
-            break
-        if not fault.has_struck:
-            pytest.skip("a change of one file needs no recovery")
-    for number in range(1, 200):
-        root = tmp_path / f"refused-{number}"
-        shutil.copytree(template, root)
-        age(root)
-        fault = Fault(number, code)
-        store = open_store(root, fault, NOW + timedelta(hours=3))
-        try:
-            insert(store, [chat("never")])
         except StorageError:
-            assert everything(store) == scene.after
-            assert_next_write_works(root, scene.after)
+            expected = scene.before
         except CommittedError:
-            assert len(everything(store)) == len(scene.after) + 1
+            pass
         if not fault.has_struck:
             return
-    raise AssertionError("recovery never ends")
+        age(root)
+        assert everything(open_read_only(root)) == expected, f"operation {root.name}: a read-only reader"
+        assert everything(store) == expected, f"operation {root.name}: the store itself"
+        assert_next_write_works(root, expected)
+
+
+def test_refused_recovery_never_reports_the_next_write_as_committed(batch: Scene, tmp_path: Path) -> None:
+    template = batch.interrupted(tmp_path)
+    (tmp_path / "again").mkdir()
+    for root in copies(template, tmp_path / "again"):
+        fault = Fault(int(root.name), errno.EIO)
+        store = open_store(root, fault, NOW + timedelta(hours=3))
+        expected = len(batch.after)
+        try:
+            insert(store, [chat("late")])
+            expected += 1
+        except StorageError:
+            pass
+        except CommittedError:
+            expected += 1
+        age(root)
+        assert len(everything(store)) == expected, f"operation {root.name}"
+        if not fault.has_struck:
+            return
+
+
+# --- between the crash and the recovery
+
+
+def interrupt_put(tmp_path: Path) -> tuple[Scene, Path, Path]:
+    """Return a scene, the root of a store whose put over a stale datapoint was cut off, and the datapoint's file."""
+    scene = make_scene("put-over-stale", BATCHES["put-over-stale"], tmp_path)
+    root = scene.interrupted(tmp_path)
+    return scene, root, root / DATASET / f"{existing(root)[0]}.json"
+
+
+def edit(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"Dear Ann", b"By hand"))
+
+
+def outputs(store: FileStore) -> list[object]:
+    return [
+        datapoint.output[0]["text"]
+        for datapoint in everything(store)
+        if isinstance(datapoint, ChatDatapoint) and datapoint.output
+    ]
+
+
+def test_hand_edit_before_recovery_stays_and_the_staged_version_becomes_a_draft(tmp_path: Path) -> None:
+    _, root, path = interrupt_put(tmp_path)
+    edit(path)
+    age(root)
+    expected = ["Dear Bix", "Dear Bea", "By hand"]
+    assert outputs(open_read_only(root)) == expected
+    assert outputs(open_store(root)) == expected
+    draft = path.with_name(f"recovered-{path.name}")
+    assert b"Dear Zoe" in draft.read_bytes()
+    assert internals(root) == {".gitignore", DATASET, f"{DATASET}/lock", f"{DATASET}/seq"}
+
+
+def test_recovered_draft_never_replaces_another(tmp_path: Path) -> None:
+    _, root, path = interrupt_put(tmp_path)
+    edit(path)
+    draft = path.with_name(f"recovered-{path.name}")
+    draft.write_text("mine")
+    open_store(root).recover()
+    assert draft.read_text() == "mine"
+    assert b"Dear Zoe" in path.with_name(f"recovered-{path.stem}-2.json").read_bytes()
+
+
+def test_file_removed_before_recovery_stays_removed(tmp_path: Path) -> None:
+    _, root, path = interrupt_put(tmp_path)
+    path.unlink()
+    age(root)
+    expected = ["Dear Bix", "Dear Bea"]
+    assert outputs(open_read_only(root)) == expected
+    assert outputs(open_store(root)) == expected
+
+
+def test_hand_edit_of_what_was_applied_before_the_crash_stays(batch: Scene, tmp_path: Path) -> None:
+    for root in batch.copies(tmp_path):
+        assert act_until(batch.act, root, Fault(int(root.name))), "nothing was ever applied"
+        applied = set(existing(root)) - set(existing(batch.template))
+        if pending(root).is_dir() and applied:
+            break
+        if batch.before and len(batch.after) <= len(batch.before):
+            return  # adds no file
+    path = root / DATASET / f"{applied.pop()}.json"
+    data = path.read_bytes().replace(b"Cid", b"Hand")
+    path.write_bytes(data)
+    open_store(root).recover()
+    assert path.read_bytes() == data
+
+
+COMMITS = [f"{digit}" * 40 for digit in "ab"]
+
+
+def move_head(root: Path, commit: str) -> None:
+    """Make the store a repository whose HEAD is at a commit, detached."""
+    (root / ".git").mkdir(exist_ok=True)
+    (root / ".git" / "HEAD").write_text(f"{commit}\n")
+
+
+@pytest.fixture
+def moved(batch: Scene, tmp_path: Path) -> Iterator[Path]:
+    """The root of a store whose change was cut off at one commit, and which is at another now."""
+    move_head(batch.template, COMMITS[0])
+    root = batch.interrupted(tmp_path)
+    move_head(root, COMMITS[1])
+    yield root
+
+
+def test_head_moved_before_recovery_stops_writes_and_no_reader(batch: Scene, moved: Path) -> None:
+    for store in (open_store(moved), open_read_only(moved)):
+        assert everything(store) == batch.after
+        with pytest.raises(RecoveryNeededError) as caught:
+            insert(store, [chat("late")])
+        assert COMMITS[0] in str(caught.value)
+        assert COMMITS[1] in str(caught.value)
+        with pytest.raises(RecoveryNeededError):
+            store.recover()
+    assert everything(open_store(moved)) == batch.after
+
+
+def test_recover_apply_completes_the_change_at_another_head(batch: Scene, moved: Path) -> None:
+    assert open_store(moved).recover("apply") == [DATASET]
+    age(moved)
+    assert everything(open_read_only(moved)) == batch.after
+    assert_next_write_works(moved, batch.after)
+
+
+def test_recover_discard_gives_the_change_up_at_another_head(batch: Scene, moved: Path) -> None:
+    assert open_store(moved).recover("discard") == [DATASET]
+    age(moved)
+    assert everything(open_read_only(moved)) == batch.before
+    assert_next_write_works(moved, batch.before)
+
+
+def test_head_moved_after_all_was_in_place_asks_nobody(batch: Scene, tmp_path: Path) -> None:
+    move_head(batch.template, COMMITS[0])
+    for root in batch.copies(tmp_path):
+        assert act_until(batch.act, root, Fault(int(root.name))), "never all in place with the change still open"
+        if pending(root).is_dir() and os.listdir(pending(root)) == ["manifest.json"]:
+            last = root
+        elif pending(root).is_dir() is False and "last" in locals():
+            break
+    move_head(last, COMMITS[1])
+    assert_next_write_works(last, batch.after)
+
+
+def test_recovery_finds_a_dataset_whose_directory_is_gone(batch: Scene, moved: Path) -> None:
+    shutil.rmtree(moved / DATASET)
+    with pytest.raises(RecoveryNeededError):
+        insert(open_store(moved), [chat("late")])
+    assert open_store(moved).recover("discard") == [DATASET]
+    assert_next_write_works(moved, [])
+
+
+# --- read-only
+
+
+READER = """
+import sys
+from filestore import FileStore
+print(len(FileStore(sys.argv[1]).list_datapoints(dataset_name=sys.argv[2], limit=10**9)))
+"""
+
+
+def mounted_read_only(root: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && ! touch "$0/x" 2>/dev/null && exec "$@"'
+    unshare = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, str(root), *command]
+    return subprocess.run(unshare, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux namespaces")
+def test_read_only_file_system_serves_whole_batches(batch: Scene, tmp_path: Path) -> None:
+    root = batch.interrupted(tmp_path)
+    if mounted_read_only(root, ["true"]).returncode:
+        pytest.skip("needs user namespaces")
+    before = internals(root), tree(root)
+    answer = mounted_read_only(root, [sys.executable, "-c", READER, str(root), DATASET])
+    assert (answer.stdout, answer.stderr) == (f"{len(batch.after)}\n", "")
+    assert (internals(root), tree(root)) == before

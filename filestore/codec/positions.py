@@ -19,6 +19,8 @@ __all__ = ["BYTE_ORDER_MARK", "check", "locate", "parse_integer", "positions"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+_ANY_DEPTH = 1024  # as deep as orjson reads; a pointer to every level of endless brackets would fill the memory
+
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _LITERAL = re.compile(r"true\b|false\b|null\b")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
@@ -70,10 +72,12 @@ def positions(data: bytes) -> dict[Pointer, tuple[int, int]]:
     """
     reader = _read(data)
     starts = [0, *(match.end() for match in re.finditer("\n", reader.text))]
-    lines = {pointer: bisect_right(starts, offset) for pointer, offset in reader.values.items()}
-    return {
-        pointer: (lines[pointer], offset - starts[lines[pointer] - 1] + 1) for pointer, offset in reader.values.items()
-    }
+
+    def place(offset: int) -> tuple[int, int]:
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+    return {pointer: place(offset) for pointer, offset in reader.values.items()}
 
 
 def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
@@ -100,7 +104,7 @@ def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> t
 
 
 def _read(data: bytes) -> _Recorder:
-    reader = _Recorder(_decode(data.removeprefix(BYTE_ORDER_MARK)), max_depth=None)
+    reader = _Recorder(_decode(data.removeprefix(BYTE_ORDER_MARK)), _ANY_DEPTH)
     reader.read()
     return reader
 
@@ -142,7 +146,7 @@ class _Container:
 class _Reader:
     """One pass over a text, without recursion, up to the first mistake."""
 
-    def __init__(self, text: str, max_depth: int | None) -> None:
+    def __init__(self, text: str, max_depth: int) -> None:
         self.text = text
         self._at = 0
         self._max_depth = max_depth
@@ -286,7 +290,7 @@ class _Reader:
 class _Recorder(_Reader):
     """A reader that remembers the offset of every value and key."""
 
-    def __init__(self, text: str, max_depth: int | None) -> None:
+    def __init__(self, text: str, max_depth: int) -> None:
         super().__init__(text, max_depth)
         self.values: dict[Pointer, int] = {}
         self.keys: dict[Pointer, int] = {}
