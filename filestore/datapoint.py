@@ -8,12 +8,21 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from filestore.codec import JSONObject, JSONValue
-from filestore.content import render_input_legacy
+from filestore.content import render_input_legacy, render_input_transitional
 from filestore.functions import FunctionConfig
 from filestore.ids import format_wire_time
 from filestore.tools import ToolParams, render_tool_params_legacy
 
-__all__ = ["TOOL_FIELDS", "ChatDatapoint", "Datapoint", "JsonDatapoint", "render_legacy", "tool_fields"]
+__all__ = [
+    "TOOL_FIELDS",
+    "ChatDatapoint",
+    "Datapoint",
+    "JsonDatapoint",
+    "render_legacy",
+    "render_legacy_transitional",
+    "render_transitional",
+    "tool_fields",
+]
 
 TOOL_FIELDS = ("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools")
 
@@ -145,3 +154,43 @@ def render_legacy(datapoint: Datapoint, config: FunctionConfig) -> JSONObject:
         value["tool_params"] = render_tool_params_legacy(datapoint.tool_params, function, config)
     value.update(datapoint._tail())
     return value
+
+
+def render_legacy_transitional(datapoint: Datapoint, config: FunctionConfig) -> JSONObject:
+    """Return the old wire form with the tools in both spellings.
+
+    Releases from 2025.11.1 on no longer read `tool_params`, and those before read nothing else.
+    """
+    value = render_legacy(datapoint, config)
+    if isinstance(datapoint, ChatDatapoint) and datapoint.tool_choice is not None:
+        value.update(_render_tools_transitional(datapoint))
+    return value
+
+
+def render_transitional(datapoint: Datapoint) -> JSONObject:
+    """Return the v1 wire form as its first clients (2025.11), which send no `User-Agent`, read it."""
+    value = {**datapoint.to_dict(), "input": render_input_transitional(datapoint.input)}
+    if isinstance(datapoint, ChatDatapoint):
+        value.update(_render_tools_transitional(datapoint))
+    return value
+
+
+def _render_tools_transitional(datapoint: ChatDatapoint) -> JSONObject:
+    """Spell tool fields for clients that know neither a tool's `type`, nor custom tools, nor a short provider scope."""
+    value: JSONObject = {key: item for key, item in datapoint.to_dict().items() if key in TOOL_FIELDS}
+    if datapoint.additional_tools:
+        value["additional_tools"] = [
+            {key: item for key, item in tool.items() if key != "type"}
+            for tool in datapoint.additional_tools
+            if tool["type"] == "function"
+        ]
+    value["provider_tools"] = [
+        {**tool, "scope": _render_scope_transitional(tool["scope"])} for tool in datapoint.provider_tools
+    ]
+    return value
+
+
+def _render_scope_transitional(scope: JSONValue) -> JSONValue:
+    if not isinstance(scope, dict):
+        return scope
+    return {"model_name": scope["model_name"], "model_provider_name": scope.get("provider_name", "")}

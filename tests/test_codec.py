@@ -175,15 +175,7 @@ def test_text_that_is_not_strict_json_is_refused_at_its_place(data: bytes, reaso
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
 def test_nesting_is_read_to_its_limit_and_refused_at_the_bracket_beyond(opening: bytes, closing: bytes) -> None:
     for limit in (5, MAX_DEPTH, FILE_DEPTH):
-        assert (
-            depth(
-                loads(
-                    opening * limit + b"[]"[: 2 * (limit < 5)] + b"1" * (closing == b"}") + closing * limit,
-                    max_depth=limit,
-                )
-            )
-            == limit
-        )
+        assert depth(loads(opening * limit + b"1" + closing * limit, max_depth=limit)) == limit
         column = len(opening) * limit + 1
         text = opening * (limit + 1) + b"1" + closing * (limit + 1)
         assert refusal(text, limit) == f"nested more than {limit} levels deep at line 1 column {column}"
@@ -197,7 +189,7 @@ def test_endless_nesting_is_refused_quickly(levels: int, shape: str) -> None:
     started = time.perf_counter()
     assert refusal(shape.encode() % (b"[" * levels + b"]" * levels)).startswith("nested more than 128 levels deep")
     assert refusal(b"[" * levels).startswith("nested more than 128 levels deep")
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 5
 
 
 @given(st.binary(max_size=40) | st.text('[]{}",:0-1.eE\\ud8\n \t<=>/ntrf', max_size=40).map(str.encode))
@@ -217,14 +209,13 @@ def test_a_wrong_character_is_refused_unless_the_text_is_still_json(value: JSONV
     at = draw.draw(st.integers(0, len(text) - 1))
     broken = text[:at] + draw.draw(st.sampled_from(',:[]{}"\\0-.e\n')) + text[at + 1 :]
     try:
-        expected = json.loads(broken, parse_constant=pytest.fail)
-    except ValueError:
-        assert refusal(broken.encode())
+        read = loads(broken.encode())
+    except JSONTextError as error:
+        if not re.match("duplicate|integer|number|lone|`(NaN|-?Infinity)`", error.reason):
+            with pytest.raises(ValueError):
+                json.loads(broken)
     else:
-        try:
-            assert loads(broken.encode()) == expected
-        except JSONTextError as error:
-            assert re.match("duplicate|integer|number|lone", error.reason)
+        assert read == json.loads(broken)
 
 
 def test_a_file_may_begin_with_a_byte_order_mark_that_does_not_count() -> None:
@@ -402,8 +393,12 @@ def test_depth_is_the_deepest_nesting_of_brackets(value: JSONValue) -> None:
     assert depth(value) == nesting(value)
 
 
-class Word(str, enum.Enum):
+class Word(str, enum.Enum):  # noqa: UP042 - its `str()` is not its text, which is the point
     YES = "yes"
+
+
+class Number(enum.IntEnum):
+    ONE = 1
 
 
 @dataclass
@@ -427,7 +422,7 @@ class OmitType:
 @dataclass
 class Update:
     name: object
-    output: object = OmitType()  # noqa: RUF009
+    output: object = OmitType()
 
 
 ID = uuid.UUID("019c0a11-22bb-7aaa-8ccc-0123456789ab")
@@ -444,7 +439,7 @@ ID = uuid.UUID("019c0a11-22bb-7aaa-8ccc-0123456789ab")
         ([Block("hi")], [{"type": "text", "text": "hi"}]),
         (Update("a"), {"name": "a"}),
         ({Word.YES: Word.YES}, {"yes": "yes"}),
-        (enum.IntEnum("Number", {"ONE": 1})(1), 1),
+        (Number.ONE, 1),
         (type("Float", (float,), {})(1.5), 1.5),
     ],
     ids=lambda item: repr(item)[:40],

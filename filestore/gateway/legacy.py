@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from filestore.codec import JSONObject
-from filestore.datapoint import Datapoint, render_legacy
+from filestore.datapoint import Datapoint, render_legacy, render_legacy_transitional
 from filestore.errors import RequestError, ShapeError
 from filestore.functions import FunctionConfig
 from filestore.gateway.http import Response, json_response
@@ -47,7 +47,10 @@ def get_datapoint(call: Call) -> Response:
 
 
 def _render(call: Call, datapoint: Datapoint, config: FunctionConfig) -> JSONObject:
-    return render_legacy(datapoint, config) if call.wants_old_form else datapoint.to_dict()
+    if not call.wants_old_form:
+        return datapoint.to_dict()
+    render = render_legacy_transitional if call.is_early_client else render_legacy
+    return render(datapoint, config)
 
 
 def delete_datapoint(call: Call) -> Response:

@@ -37,6 +37,15 @@ class Call:
     wants_old_form: bool = False
 
     @property
+    def is_early_client(self) -> bool:
+        """Whether this is a TensorZero client up to 2025.11.4: no `User-Agent`, and the `Accept` that all of them send.
+
+        What those releases cannot read is spelled in a way that they can, also where it takes a second spelling.
+        """
+        headers = self.request.headers
+        return headers.get("user-agent") is None and headers.get("accept") == "*/*"
+
+    @property
     def dataset_name(self) -> str:
         """The dataset in the path."""
         return self.params["dataset_name"]

@@ -6,8 +6,7 @@ import uuid
 from collections.abc import Callable
 
 from filestore.codec import JSONObject
-from filestore.content import render_input_transitional
-from filestore.datapoint import Datapoint
+from filestore.datapoint import Datapoint, render_transitional
 from filestore.errors import RequestError, ShapeError
 from filestore.gateway.http import Response, json_response
 from filestore.gateway.reading import Call
@@ -156,8 +155,7 @@ def _datapoints(call: Call, datapoints: list[Datapoint]) -> Response:
 
 
 def _render(call: Call, datapoint: Datapoint) -> JSONObject:
-    value = datapoint.to_dict()
-    return {**value, "input": render_input_transitional(datapoint.input)} if call.wants_old_form else value
+    return render_transitional(datapoint) if call.is_early_client else datapoint.to_dict()
 
 
 ROUTES: dict[str, Callable[[Call], Response]] = {
