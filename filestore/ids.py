@@ -93,7 +93,7 @@ def created_at(id: uuid.UUID) -> datetime:
         ValueError: `id` has another version, or its time is after the year 9999.
 
     >>> created_at(uuid.UUID("019c0a11-22bb-7aaa-8ccc-0123456789ab")).isoformat()
-    '2026-01-29T19:32:28.347000+00:00'
+    '2026-01-29T14:03:41.115000+00:00'
     """
     if id.version != 7:
         raise ValueError(f"{id} is no UUIDv7 and holds no time")

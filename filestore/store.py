@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,20 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from filestore.attachments import ATTACHMENT_NAME
 from filestore.codec import JSONValue, to_json_value
 from filestore.datapoint import Datapoint
 from filestore.errors import (
     DatapointNotFoundError,
     DatasetNameError,
     InvalidIdError,
-    NotFoundError,
     RequestError,
-    ReservedDatasetNameError,
     ShapeError,
 )
 from filestore.functions import FunctionConfig
-from filestore.ids import IdMaker, check_tensorzero_uuid, created_at, parse_directory_name, parse_uuid
+from filestore.ids import IdMaker, check_tensorzero_uuid, created_at, parse_uuid
 from filestore.query import ListQuery
 from filestore.requests_legacy import LegacyRequests
 from filestore.requests_v1 import (
@@ -41,9 +37,9 @@ from filestore.shapes import expect_list, parse_list
 from filestore.storage import changes
 from filestore.storage.config_files import ConfigFiles
 from filestore.storage.dataset import Dataset
+from filestore.storage.datasets import Datasets
 from filestore.storage.files import Disk
 from filestore.storage.journal import Change, Decision
-from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.view import DatasetView
 
 __all__ = ["DatasetSummary", "FileStore"]
@@ -51,7 +47,6 @@ __all__ = ["DatasetSummary", "FileStore"]
 Id = uuid.UUID | str
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_REMEMBERED_DATASETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +94,10 @@ class FileStore:
         random_bits: Callable[[int], int] = secrets.randbits,
     ) -> None:
         self.root = Path(root).resolve()
-        self._disk = Disk(durable=durable)
-        self._lock_timeout = lock_timeout
         self._clock = clock
         self._id_maker = IdMaker(clock, random_bits)
         self._config_files = ConfigFiles(self.root, config_file)
-        self._datasets: dict[str, Dataset] = {}
-        self._datasets_guard = threading.Lock()
+        self._datasets = Datasets(str(self.root), Disk(durable=durable), lock_timeout)
         self._config_files.current()
 
     @property
@@ -134,7 +126,7 @@ class FileStore:
             RequestError: An item is wrong; nothing was inserted.
         """
         items = expect_list(to_json_value(datapoints))
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
         ids = self._id_maker.make(len(items))
         parsed = [
@@ -161,7 +153,7 @@ class FileStore:
         checked_id = parse_id(datapoint_id)
         now = self._clock()
         check_tensorzero_uuid(checked_id, now)
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
         parsed, files = requests.parse_put(body, checked_id, now)
 
@@ -180,7 +172,7 @@ class FileStore:
             FileContentError: Its file cannot be read.
         """
         checked_id = parse_id(datapoint_id)
-        dataset = self._find_dataset(dataset_name)
+        dataset = self._datasets.find(dataset_name)
         config = self.config
         found = dataset.read(lambda view: changes.find_live(view, checked_id, config)) if dataset else None
         if found is None:
@@ -216,7 +208,7 @@ class FileStore:
         """
         if limit < 0 or offset < 0:
             raise RequestError("limit and offset must not be negative")
-        dataset = self._find_dataset(dataset_name)
+        dataset = self._datasets.find(dataset_name)
         if limit == 0 or dataset is None:
             return []
         config = self.config
@@ -247,7 +239,7 @@ class FileStore:
             RequestError: An item is wrong, or there is none; nothing was created.
         """
         items = self._parse_items(dataset_name, requests, parse_create_item)
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
         config = self.config
         ids = self._id_maker.make(len(items))
@@ -266,7 +258,7 @@ class FileStore:
         Raises:
             FileContentError: A file of a live datapoint cannot be read.
         """
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         if query.limit == 0 or not dataset.exists():
             return []
         config = self.config
@@ -288,7 +280,7 @@ class FileStore:
         config = self.config
         found: list[Datapoint] = []
         for name in self.dataset_names() if dataset_name is None else [dataset_name]:
-            dataset = self._dataset(name)
+            dataset = self._datasets.get(name)
             if dataset.exists():
                 looked_up = dataset.read(lambda view: [changes.find_datapoint(view, one, config) for one in wanted])
                 found += [datapoint for datapoint in looked_up if datapoint is not None]
@@ -313,7 +305,7 @@ class FileStore:
             RequestError: An item is wrong, stands twice, or there is none.
         """
         items = self._parse_items(dataset_name, requests, parse_update_item)
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
         _refuse_repeated([item.id for item in items])
         config = self.config
@@ -346,7 +338,7 @@ class FileStore:
             RequestError: An item is wrong, stands twice, or there is none.
         """
         items = self._parse_items(dataset_name, requests, lambda value, _: parse_metadata_item(value))
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
         _refuse_repeated([item.id for item in items])
         config = self.config
@@ -369,7 +361,7 @@ class FileStore:
             RequestError: There is no id.
         """
         wanted = list(dict.fromkeys(map(parse_id, ids)))
-        self._dataset(dataset_name)
+        self._datasets.get(dataset_name)
         if not wanted:
             raise RequestError("ids must be a non-empty list")
         return self._stale(dataset_name, lambda view: [one for one in wanted if changes.is_live(view, one)])
@@ -385,7 +377,7 @@ class FileStore:
             The id of the copy for each id, in order; None where there is no such live datapoint.
         """
         wanted = list(map(parse_id, ids))
-        dataset = self._dataset(dataset_name)
+        dataset = self._datasets.get(dataset_name)
         copies: dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]] = {}
         for name in self.dataset_names():
             copies.update(self._read_copies(name, [one for one in wanted if one not in copies], dataset))
@@ -407,11 +399,11 @@ class FileStore:
                 if datapoint is not None
             }
 
-        return self._dataset(dataset_name).read(action)
+        return self._datasets.get(dataset_name).read(action)
 
     def count_datapoints(self, *, dataset_name: str, function_name: str | None = None) -> int:
         """Count live datapoints, of one function or of all."""
-        dataset = self._find_dataset(dataset_name)
+        dataset = self._datasets.find(dataset_name)
         if dataset is None:
             return 0
         if function_name is None:
@@ -445,7 +437,7 @@ class FileStore:
             times = [one.updated_at for one in loaded if function_name in (None, one.function_name)]
             return DatasetSummary(view.layout.name, len(times), max(times)) if times else None
 
-        summaries = [self._dataset(name).read(summarize) for name in self.dataset_names()]
+        summaries = [self._datasets.get(name).read(summarize) for name in self.dataset_names()]
         found = [summary for summary in summaries if summary is not None]
         found.sort(key=lambda summary: summary.dataset_name)
         found.sort(key=lambda summary: summary.last_updated, reverse=True)
@@ -453,32 +445,19 @@ class FileStore:
 
     def dataset_names(self) -> list[str]:
         """Return the names of all dataset directories, sorted; some may hold no live datapoint."""
-        directories = filter(self._is_directory, self._disk.names(str(self.root)))
-        return sorted(name for name in map(parse_directory_name, directories) if name is not None)
-
-    def _is_directory(self, directory: str) -> bool:
-        try:
-            return self._disk.check_directory(f"{self.root}/{directory}") is not None
-        except OSError:  # a file, or a link, which is never followed
-            return False
+        return self._datasets.names()
 
     def read_attachment(self, directory: str, path: str) -> bytes:
         """Return the bytes of an attached file.
 
         Args:
-            directory: The directory name of the dataset.
-            path: `files/<sha256>.<extension>`.
+            directory: The directory name of its dataset, as `storage_path.kind.path` of a file block gives it.
+            path: `files/<sha256>.<extension>`, as `storage_path.path` gives it.
 
         Raises:
             NotFoundError: There is no such file.
         """
-        name = parse_directory_name(directory)
-        kind, _, file = path.partition("/")
-        if name is not None and kind == "files" and ATTACHMENT_NAME.fullmatch(file) is not None:
-            found = self._dataset(name).read(lambda view: view.find_bytes(Entry("file", file)))
-            if found is not None:
-                return found
-        raise NotFoundError(f"No attached file {path} in {directory}")
+        return self._datasets.attachment(directory, path)
 
     def recover(self, decision: Decision | None = None) -> list[str]:
         """Complete changes that were interrupted; return the names of the datasets that had one.
@@ -489,31 +468,13 @@ class FileStore:
         Raises:
             RecoveryNeededError: There is such a change, and no decision.
         """
-        return [name for name in self.dataset_names() if self._dataset(name).recover(decision)]
+        return [name for name in self.dataset_names() if self._datasets.get(name).recover(decision)]
 
     # --- inner steps
 
-    def _dataset(self, dataset_name: str) -> Dataset:
-        with self._datasets_guard:
-            dataset = self._datasets.get(dataset_name)
-            if dataset is None:
-                layout = DatasetLayout.of(str(self.root), dataset_name)
-                if len(self._datasets) >= _REMEMBERED_DATASETS:
-                    self._datasets.clear()
-                dataset = self._datasets[dataset_name] = Dataset(layout, self._disk, self._lock_timeout)
-        return dataset
-
-    def _find_dataset(self, dataset_name: str) -> Dataset | None:
-        """Return a dataset that exists; a reserved name is nobody's, and asking for it is no mistake."""
-        try:
-            dataset = self._dataset(dataset_name)
-        except ReservedDatasetNameError:
-            return None
-        return dataset if dataset.exists() else None
-
     def _stale(self, dataset_name: str, find_live: Callable[[DatasetView], list[uuid.UUID]]) -> int:
         """Soft-delete the live datapoints that `find_live` names, without looking into their files."""
-        dataset = self._find_dataset(dataset_name)
+        dataset = self._datasets.find(dataset_name)
         if dataset is None or not dataset.read(find_live):
             return 0
 
@@ -530,7 +491,7 @@ class FileStore:
     ) -> list[Item]:
         """Check the shape of request items, before anything else about the request."""
         try:
-            directory = self._dataset(dataset_name).layout.directory
+            directory = self._datasets.get(dataset_name).layout.directory
         except DatasetNameError:
             directory = ""  # refused by the caller, after the items' shape
         try:

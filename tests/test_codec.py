@@ -179,11 +179,14 @@ def test_nesting_is_read_to_its_limit_and_refused_at_the_bracket_beyond(opening:
         column = len(opening) * limit + 1
         text = opening * (limit + 1) + b"1" + closing * (limit + 1)
         assert refusal(text, limit) == f"nested more than {limit} levels deep at line 1 column {column}"
+        assert refusal(text + b"\n", limit) == f"nested more than {limit} levels deep at line 1 column {column}"
+        assert depth(loads(dumps(loads(text, max_depth=limit + 1)), max_depth=limit + 1)) == limit + 1
+        assert f"nested more than {limit} levels" in refusal(dumps(loads(text, max_depth=limit + 1)), limit)
 
 
 @pytest.mark.parametrize("levels", [200, 255, 1000, 10_000, 1_000_000])
 @pytest.mark.parametrize(
-    "shape", ["[%s]", '[%s, "\\u0041"]', '{"a":%s, "a": 1}', "%s"], ids=["in", "by", "under", "bare"]
+    "shape", ["[%s]", '[%s, "\\u0041"]', '{"a":%s, "a": 1}', "%s", "%s\n"], ids=["in", "by", "under", "bare", "file"]
 )
 def test_endless_nesting_is_refused_quickly(levels: int, shape: str) -> None:
     started = time.perf_counter()

@@ -8,9 +8,11 @@ import os
 import sys
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import run
@@ -22,7 +24,7 @@ import pytest
 from filestore import FileStore
 from filestore.datapoint import ChatDatapoint, Datapoint
 from filestore.errors import LockTimeoutError
-from filestore.storage.locks import writer_lock
+from filestore.storage.locks import WriterLock, writer_lock
 
 IS_LONG = bool(os.environ.get("FILESTORE_LONG_TESTS"))
 READ_SECONDS = 60.0 if IS_LONG else 4.0
@@ -125,8 +127,8 @@ def test_processes_and_threads_writing_one_dataset_add_up(tmp_path: Path) -> Non
         store = FileStore(tmp_path, durable=False)
         other = FileStore(tmp_path, durable=False)
         here = [
-            threads.submit(lambda store=store: [insert(store, batch("thread")) for _ in range(ROUNDS)])
-            for store in (store, other)
+            threads.submit(lambda target: [insert(target, batch("thread")) for _ in range(ROUNDS)], target)
+            for target in (store, other)
         ]
         expected = sum(receive(mailbox) for mailbox in (first, second))
         expected += sum(len(ids) for future in here for ids in future.result())
@@ -179,7 +181,7 @@ def test_threads_get_the_lock_in_the_order_they_asked(tmp_path: Path) -> None:
     with lock.hold(ANSWER_SECONDS):
         for number, thread in enumerate(threads, 1):
             thread.start()
-            assert until(lambda number=number: len(lock._waiting) == number)
+            assert until(partial(is_queue, lock, number))
     for thread in threads:
         thread.join()
     assert order == list(range(8))
@@ -187,22 +189,262 @@ def test_threads_get_the_lock_in_the_order_they_asked(tmp_path: Path) -> None:
 
 def test_thread_that_gives_up_leaves_the_queue_in_order(tmp_path: Path) -> None:
     lock = writer_lock(str(tmp_path / "lock"))
+
+    def take(timeout: float) -> str:
+        with lock.hold(timeout):
+            return "held"
+
     with ThreadPoolExecutor(2) as threads:
         with lock.hold(ANSWER_SECONDS):
-            impatient = threads.submit(lambda: lock.hold(0.01).__enter__())
-            assert isinstance(impatient.exception(), LockTimeoutError)
-            patient = threads.submit(lambda: lock.hold(ANSWER_SECONDS).__enter__())
-            assert until(lambda: len(lock._waiting) == 1)
-        patient.result()
-    with pytest.raises(LockTimeoutError), lock.hold(0.01):
-        pass
+            assert isinstance(threads.submit(take, 0.01).exception(), LockTimeoutError)
+            patient = threads.submit(take, ANSWER_SECONDS)
+            assert until(partial(is_queue, lock, 1))
+        assert patient.result() == "held"
+    assert take(0.01) == "held"
+
+
+def is_queue(lock: WriterLock, length: int) -> bool:
+    return len(lock._waiting) == length
 
 
 def until(condition: Callable[[], bool]) -> bool:
-    """Wait, not forever, until something is so."""
+    """Tell whether something becomes so; do not wait for it forever."""
     deadline = monotonic() + ANSWER_SECONDS
+    pause = threading.Event()
     while not condition():
         if monotonic() > deadline:
             return False
-        os.sched_yield() if hasattr(os, "sched_yield") else None
+        pause.wait(0.001)
     return True
+
+
+FORK = """
+import os, sys, threading
+from filestore import FileStore
+from filestore.errors import LockTimeoutError
+from filestore.storage.locks import writer_lock
+
+root, dataset = sys.argv[1:]
+store = FileStore(root, lock_timeout=0.2)
+item = {"type": "chat", "function_name": "f", "input": {"messages": []}}
+
+def insert_in_child():
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        store.bulk_insert_datapoints(dataset_name=dataset, datapoints=[item])
+    except LockTimeoutError:
+        sys.exit(7)
+    sys.exit(0)
+
+def hold():
+    with writer_lock(f"{root}/.filestore/{dataset}/lock").hold(60):
+        held.set()
+        enough.wait()
+
+held, enough = threading.Event(), threading.Event()
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+codes = [insert_in_child(), insert_in_child()]
+enough.set()
+holder.join()
+print(codes, insert_in_child())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_child_forked_while_a_thread_holds_the_lock_neither_has_it_nor_frees_it(tmp_path: Path) -> None:
+    insert(FileStore(tmp_path), batch("first"))
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path), DATASET]
+    answer = run(command, capture_output=True, text=True, check=False)
+    assert (answer.stdout, answer.stderr) == ("[7, 7] 0\n", "")
+
+
+# --- hand edits
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> tuple[FileStore, uuid.UUID, Path]:
+    """A store that has read everything, and one of its datapoints with its file."""
+    store = FileStore(tmp_path)
+    ids = insert(store, batch("text"))
+    assert len(everything(store)) == BATCH
+    return store, ids[3], tmp_path / DATASET / f"{ids[3]}.json"
+
+
+def test_edit_in_place_of_same_size_and_mtime_is_seen_by_the_next_read(
+    edited: tuple[FileStore, uuid.UUID, Path],
+) -> None:
+    store, target, path = edited
+    status = path.stat()
+    for number in range(20):
+        with path.open("r+b") as file:
+            data = file.read()
+            file.seek(data.rindex(b'"text ') + 1)
+            file.write(b"t%03d" % number)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert path.stat().st_size == status.st_size
+        assert text_of(store.get_datapoint(dataset_name=DATASET, datapoint_id=target)) == f"t{number:03} 3"
+        assert f"t{number:03} 3" in map(text_of, everything(store))
+        path.write_bytes(data)
+
+
+def test_file_added_and_removed_by_hand_is_seen_by_the_next_read_although_times_are_restored(
+    edited: tuple[FileStore, uuid.UUID, Path],
+) -> None:
+    store, target, path = edited
+    status = path.parent.stat()
+    twin = path.with_name(f"{uuid.UUID(int=target.int + 1)}.json")
+    for _ in range(20):
+        twin.write_bytes(path.read_bytes())
+        os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert len(everything(store)) == BATCH + 1
+        twin.unlink()
+        os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert len(everything(store)) == BATCH
+
+
+def test_two_stores_in_one_process_see_each_others_writes(tmp_path: Path) -> None:
+    first, second = FileStore(tmp_path), FileStore(tmp_path)
+    for number in range(1, 20):
+        [new_id] = insert(first, [chat("one")])
+        assert len(everything(second)) == 1
+        assert second.delete_datapoint(dataset_name=DATASET, datapoint_id=new_id) == 1
+        assert everything(first) == []
+        assert len(list((tmp_path / DATASET).glob("*.json"))) == number
+
+
+# --- everybody at once
+
+
+VERSIONS = ["short", "a much longer version, " * 200, "middling " * 20]
+
+
+def edit_files(truncated: Path, replaced: Path, mailbox: Mailbox) -> None:
+    """Save one file in place in small writes and the other by rename, over and over; say how often."""
+    rounds = 0
+    original = json.loads(truncated.read_text())
+    new = replaced.parents[1] / "editor.tmp"
+    while not mailbox.poll():
+        for version in VERSIONS:
+            text = json.dumps({**original, "output": version}, indent=2)
+            with truncated.open("w") as file:
+                for start in range(0, len(text), 1000):
+                    file.write(text[start : start + 1000])
+                    file.flush()
+            new.write_text(text)
+            new.replace(replaced)
+        rounds += 1
+    mailbox.send(rounds)
+
+
+def git(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "core.autocrlf=false"]
+    command = ["git", "-C", str(root), *identity, *arguments]
+    return run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def switch_branches(root: Path, mailbox: Mailbox) -> None:
+    """Check out one branch and the other, over and over; say how often."""
+    rounds = 0
+    while not mailbox.poll():
+        for branch in ("main", "side"):
+            git(root, "checkout", "--quiet", branch)
+        rounds += 1
+    mailbox.send(rounds)
+
+
+def write_batches(root: Path, mailbox: Mailbox) -> None:
+    """Insert a batch and delete it, over and over; say how often."""
+    store = FileStore(root, durable=False)
+    rounds = 0
+    while not mailbox.poll():
+        ids = insert(store, batch(f"batch {rounds}"))
+        assert store.delete_datapoints(dataset_name=DATASET, ids=ids) == BATCH
+        rounds += 1
+    mailbox.send(rounds)
+
+
+def extraction(kind: str) -> dict[str, Any]:
+    return {
+        "type": "json",
+        "function_name": "extract_entities",
+        "input": {"messages": []},
+        "output_schema": {"type": kind},
+    }
+
+
+def rewrite(root: Path, ids: list[uuid.UUID], word: str) -> None:
+    for path in (root / DATASET / f"{one}.json" for one in ids):
+        path.write_text(path.read_text().replace('"output": "', f'"output": "{word} '))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> tuple[Path, list[uuid.UUID], list[uuid.UUID], uuid.UUID]:
+    """A store with two branches: files alike on both, files that differ, and one whose schema differs, too."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    store = FileStore(tmp_path, durable=False)
+    steady = insert(store, batch("steady"))
+    changing = insert(store, batch("changing"))
+    [typed] = insert(store, [extraction("object")])
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message=main")
+    git(tmp_path, "checkout", "--quiet", "-b", "side")
+    rewrite(tmp_path, changing, "side")
+    path = tmp_path / DATASET / f"{typed}.json"
+    [schema] = (tmp_path / DATASET / "schemas").iterdir()
+    [twin] = insert(store, [extraction("array")])
+    path.write_bytes((tmp_path / DATASET / f"{twin}.json").read_bytes())
+    (tmp_path / DATASET / f"{twin}.json").unlink()
+    schema.unlink()
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message=side")
+    return tmp_path, steady, changing, typed
+
+
+def assert_whole(
+    datapoints: list[Datapoint], steady: list[uuid.UUID], changing: list[uuid.UUID], typed: uuid.UUID
+) -> None:
+    by_id = {datapoint.id: datapoint for datapoint in datapoints}
+    assert len(by_id) == len(datapoints)
+    assert by_id.pop(typed).type == "json"
+    for one in steady[:2]:
+        assert text_of(by_id.pop(one)) in ("steady 0", "steady 1", *VERSIONS)
+    for number, one in enumerate(steady[2:], 2):
+        assert text_of(by_id.pop(one)) == f"steady {number}"
+    for number, one in enumerate(changing):
+        assert text_of(by_id.pop(one)) in (f"changing {number}", f"side changing {number}")
+    batches = Counter(text_of(datapoint).rpartition(" ")[0] for datapoint in by_id.values())
+    assert set(batches.values()) <= {BATCH}, batches
+    assert len(batches) <= 1
+
+
+def test_every_answer_is_whole_while_editors_git_and_batches_change_the_files(
+    repository: tuple[Path, list[uuid.UUID], list[uuid.UUID], uuid.UUID],
+) -> None:
+    root, steady, changing, typed = repository
+    lasting = FileStore(root)
+    files = [root / DATASET / f"{one}.json" for one in steady[:2]]
+    with (
+        running(edit_files, *files) as editor,
+        running(switch_branches, root) as switcher,
+        running(write_batches, root) as writer,
+    ):
+        deadline = monotonic() + READ_SECONDS
+        reads = 0
+        while monotonic() < deadline:
+            for store in (lasting, FileStore(root)):
+                assert_whole(everything(store), steady, changing, typed)
+                for one in (*steady[:3], *changing[:3], typed):
+                    assert store.get_datapoint(dataset_name=DATASET, datapoint_id=one).id == one
+                reads += 1
+        actors = (editor, switcher, writer)
+        for mailbox in actors:
+            mailbox.send("stop")
+        rounds = [receive(mailbox) for mailbox in actors]
+    print(reads, rounds)
+    assert min(reads, *rounds) > 3
+    assert_whole(everything(lasting), steady, changing, typed)

@@ -260,7 +260,7 @@ class FaultyDisk(Disk):
 def open_store(root: Path, fault: Fault | None = None, now: datetime = NOW + timedelta(hours=1)) -> FileStore:
     """Open a store that makes the same ids and times in each run."""
     store = FileStore(root, durable=False, clock=lambda: now, random_bits=lambda bits: 0)
-    store._disk = FaultyDisk(durable=False, fault=fault or Fault(EVERYTHING))
+    store._datasets._disk = FaultyDisk(durable=False, fault=fault or Fault(EVERYTHING))
     return store
 
 

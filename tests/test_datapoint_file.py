@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filestore.codec import JSONValue, compact, dumps
+from filestore.codec import JSONObject, JSONValue, compact, dumps
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.datapoint_file import FileContext, read_datapoint, render_datapoint, schema_digest
 from filestore.errors import FileContentError, ShapeError
@@ -20,7 +20,7 @@ from filestore.outputs import read_raw
 
 ID = uuid.UUID("01995f6a-1c2d-7c11-9d3e-0f5b7a1c2d3e")
 CREATED = datetime(2025, 9, 19, 0, 40, 13, 613000, tzinfo=UTC)
-SCHEMA = {"type": "object"}
+SCHEMA: JSONObject = {"type": "object"}
 DIGEST = schema_digest(dumps(SCHEMA))
 REFERENCE = {"$ref": f"schemas/{DIGEST}.json"}
 CONFIG = FunctionConfig(
@@ -142,7 +142,7 @@ def test_a_chat_output_is_spelled_for_people_and_reads_back(wire: JSONValue, spe
 
 # --- inputs
 
-BLOCKS: dict[str, tuple[JSONValue, JSONValue]] = {
+BLOCKS: dict[str, tuple[Any, Any]] = {
     "text": ([{"type": "text", "text": "x"}], "x"),
     "arguments as an object": (
         [{"type": "tool_call", "id": "1", "name": "t", "arguments": '{"a":[1.5,"é"]}'}],
@@ -344,8 +344,8 @@ def test_any_json_output_survives_its_file(value: JSONValue) -> None:
 
 @given(texts, values, st.dictionaries(texts, texts))
 def test_any_chat_datapoint_survives_its_file(text: str, value: JSONValue, tags: dict[str, str]) -> None:
-    call = {"type": "tool_call", "id": text, "name": text, "arguments": compact(value)}
-    output = {
+    call: JSONObject = {"type": "tool_call", "id": text, "name": text, "arguments": compact(value)}
+    output: JSONObject = {
         "type": "tool_call",
         "id": text,
         "raw_name": text,

@@ -42,6 +42,7 @@ STORAGE_FLOORS = [
     {"index", "journal", "initialize", "config_files"},
     {"view"},
     {"dataset", "changes"},
+    {"datasets"},
 ]
 
 

@@ -15,8 +15,8 @@ from tests.conftest import Call, snapshot
 BULK = "/datasets/demo/datapoints/bulk"
 SYSTEM = {"assistant_name": "Dummy"}
 USER = {"role": "user", "content": "My synthetic input"}
-CHAT = {"function_name": "plain_chat", "input": {"messages": [USER]}, "output": "My synthetic output"}
-JSON = {
+CHAT: dict[str, Any] = {"function_name": "plain_chat", "input": {"messages": [USER]}, "output": "My synthetic output"}
+JSON: dict[str, Any] = {
     "function_name": "json_success",
     "input": {
         "system": SYSTEM,
@@ -24,7 +24,7 @@ JSON = {
     },
     "output": {"answer": "Hello"},
 }
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "function_name": "weather_helper",
     "input": {"system": {"assistant_name": "W"}, "messages": [{"role": "user", "content": "NYC?"}]},
 }

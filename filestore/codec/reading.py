@@ -35,9 +35,11 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
     except orjson.JSONDecodeError as error:
         check(data, max_depth)
         raise JSONTextError(error.msg, error.lineno, error.colno) from None
+    if _is_canonical(value, data, max_depth):
+        return value
     if _may_nest_deeper(data, max_depth) and depth(value) > max_depth:
         check(data, max_depth)
-    return value if _is_spelled_by_writer(value, data) else _loads_closely(data, max_depth)
+    return value if data == orjson.dumps(value) else _loads_closely(data, max_depth)
 
 
 def loads_file(data: bytes) -> JSONValue:
@@ -69,9 +71,17 @@ def parse_raw(text: str) -> JSONValue:
     return value
 
 
-def _is_spelled_by_writer(value: JSONValue, data: bytes) -> bool:
-    """Return whether `data` is what writing `value` gives: equal bytes prove that reading has lost nothing."""
-    return data in (orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), orjson.dumps(value))
+def _is_canonical(value: JSONValue, data: bytes, max_depth: int) -> bool:
+    """Return whether `data` is what writing `value` gives: equal bytes prove that reading has lost nothing.
+
+    Text that is indented so has a line with two spaces for each level around a bracket that is too deep.
+    """
+    if not data.endswith(b"\n") or b"\n" + b"  " * max_depth in data:
+        return False
+    try:
+        return data == orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:  # it nests deeper than orjson writes, on one line
+        return False
 
 
 def _loads_closely(data: bytes, max_depth: int) -> JSONValue:

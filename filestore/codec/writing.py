@@ -94,9 +94,11 @@ def _spell_float(number: float) -> str:
 def _iter_floats(value: JSONValue) -> Iterator[float]:
     values = [value]
     for item in values:  # which grows as it goes
-        if isinstance(item, float):
-            yield item
-        elif isinstance(item, dict):
+        if type(item) is str:  # most are, and every document that is written comes through here
+            continue
+        if isinstance(item, dict):
             values.extend(item.values())
         elif isinstance(item, list):
             values.extend(item)
+        elif isinstance(item, float):
+            yield item

@@ -1,0 +1,90 @@
+"""The datasets of a store: which directories they are, and the one object for each."""
+
+from __future__ import annotations
+
+import threading
+
+from filestore.attachments import ATTACHMENT_NAME
+from filestore.errors import NotFoundError, ReservedDatasetNameError
+from filestore.ids import parse_directory_name
+from filestore.storage.dataset import Dataset
+from filestore.storage.files import Disk
+from filestore.storage.layout import DatasetLayout, Entry
+
+__all__ = ["Datasets"]
+
+_MOST_REMEMBERED = 1000
+"""Names come from requests: what is remembered for them is bounded."""
+
+
+class Datasets:
+    """The dataset directories below one root.
+
+    Args:
+        root: The store's root, absolute and free of links.
+        disk: The door to the disk.
+        lock_timeout: Seconds a write waits for other writers of the same dataset.
+    """
+
+    def __init__(self, root: str, disk: Disk, lock_timeout: float) -> None:
+        self._root = root
+        self._disk = disk
+        self._lock_timeout = lock_timeout
+        self._known: dict[str, Dataset] = {}
+        self._guard = threading.Lock()
+
+    def get(self, name: str) -> Dataset:
+        """Return the dataset of a name, whether or not it exists.
+
+        Raises:
+            DatasetNameError: The name cannot be a dataset's.
+        """
+        with self._guard:
+            dataset = self._known.get(name)
+            if dataset is None:
+                layout = DatasetLayout.of(self._root, name)
+                if len(self._known) >= _MOST_REMEMBERED:
+                    self._known.clear()
+                dataset = self._known[name] = Dataset(layout, self._disk, self._lock_timeout)
+        return dataset
+
+    def find(self, name: str) -> Dataset | None:
+        """Return a dataset that exists; a reserved name is nobody's, and asking for it is no mistake.
+
+        Raises:
+            DatasetNameError: The name cannot be a dataset's, for another reason.
+        """
+        try:
+            dataset = self.get(name)
+        except ReservedDatasetNameError:
+            return None
+        return dataset if dataset.exists() else None
+
+    def names(self) -> list[str]:
+        """Return the names of all dataset directories, sorted; some may hold no live datapoint."""
+        directories = filter(self._is_directory, self._disk.names(self._root))
+        return sorted(name for name in map(parse_directory_name, directories) if name is not None)
+
+    def _is_directory(self, directory: str) -> bool:
+        try:
+            return self._disk.check_directory(f"{self._root}/{directory}") is not None
+        except OSError:  # a file, or a link, which is never followed
+            return False
+
+    def attachment(self, directory: str, path: str) -> bytes:
+        """Return the bytes of an attached file.
+
+        Args:
+            directory: The directory name of its dataset.
+            path: `files/<sha256>.<extension>`.
+
+        Raises:
+            NotFoundError: There is no such file.
+        """
+        name = parse_directory_name(directory)
+        kind, _, file = path.partition("/")
+        if name is not None and kind == "files" and ATTACHMENT_NAME.fullmatch(file) is not None:
+            found = self.get(name).read(lambda view: view.find_bytes(Entry("file", file)))
+            if found is not None:
+                return found
+        raise NotFoundError(f"No attached file {path} in {directory}")
