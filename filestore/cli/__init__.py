@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "datasets": ("filestore.cli.show:datasets", "List the datasets of the store."),
     "list": ("filestore.cli.show:list_datapoints", "List the datapoints of a dataset, newest first."),
     "get": ("filestore.cli.show:get", "Print datapoints in full, as JSON."),
-    "insert": ("filestore.cli.change:insert", "Insert datapoints from a file or from stdin."),
+    "insert": ("filestore.cli.change:insert", "Insert datapoints from a file or from stdin, all or none."),
     "delete": ("filestore.cli.change:delete", "Delete datapoints; their files stay."),
     "drop": ("filestore.cli.change:drop", "Delete all datapoints of a dataset; their files stay."),
     "recover": ("filestore.cli.upkeep:recover", "Complete changes that a crash interrupted."),

@@ -43,7 +43,7 @@ _SLOW_FROM = 1000
 )
 @click.pass_obj
 def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -> None:
-    """Insert datapoints from a file or from stdin, all of them or none.
+    """Insert datapoints from a file or from stdin, all or none.
 
     FILE holds a JSON list of items, one item on each line (JSONL), or the body of a request, {"datapoints": [...]}.
     An item has a "function_name", an "input" and, if wanted, an "output" and "tags"; where the store has no function
@@ -67,9 +67,9 @@ def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -
 @ids_argument
 @click.pass_obj
 def delete(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...]) -> None:
-    """Delete datapoints, all of them at once; their files stay.
+    """Delete datapoints; their files stay.
 
-    A deleted datapoint is no longer listed. Prints how many were deleted, and on stderr which of the ids were not:
+    A deleted datapoint is no longer listed. All are deleted at once, or none. Prints how many were deleted, and on stderr which of the ids were not:
     it is no failure if one had been deleted before, but it is one if there has never been such a datapoint.
     """
     store = settings.open_store()

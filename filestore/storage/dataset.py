@@ -14,7 +14,7 @@ from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Change, ChangedMeanwhileError, Decision, Journal, Pending, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
-from filestore.storage.view import PATIENCE_SECONDS, DatasetView, SchemaMemory
+from filestore.storage.view import DatasetView, SchemaMemory
 
 __all__ = ["Dataset"]
 
@@ -77,15 +77,14 @@ class Dataset:
 
     def _read_settled(self, action: Callable[[DatasetView], T]) -> T:
         """Read between two writes, without the lock; if they leave no gap, with it."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self._lock_timeout
         pauses = iter(_READ_PAUSES)
         while True:
             before = self._journal.sequence()
             try:
                 outcome = _attempt(action, self._view(before))
             except FileNotFoundError:  # a listed file is gone: list again
-                if time.monotonic() > deadline:
-                    raise
+                self._refuse_late(deadline)
                 time.sleep(_READ_PAUSES[0])
                 continue
             if before.is_settled and not self._journal.has_pending() and self._journal.sequence() == before:
@@ -114,9 +113,12 @@ class Dataset:
                 outcome = _attempt(action, self._view(before, pending=pending))
                 if self._journal.sequence() == before and self._journal.pending() == pending:
                     return outcome()
-            if time.monotonic() > deadline:
-                raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
+            self._refuse_late(deadline)
             time.sleep(_READ_PAUSES[0])
+
+    def _refuse_late(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
 
     def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
         return DatasetView(self._journal, self._index, self._schemas, sequence.mtime_ns, pending)

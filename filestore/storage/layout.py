@@ -98,6 +98,11 @@ class DatasetLayout:
         """The tombstone index."""
         return f"{self.path}/tombstones"
 
+    @property
+    def schemas(self) -> str:
+        """The output schemas in force."""
+        return f"{self.path}/schemas"
+
     def datapoint(self, datapoint_id: uuid.UUID) -> str:
         """Return the path of a datapoint file."""
         return f"{self.path}/{file_name(datapoint_id)}"

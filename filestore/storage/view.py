@@ -129,10 +129,19 @@ class DatasetView:
             FileNotFoundError: There is no such file.
             FileContentError: The file cannot be read, and nobody is just writing it.
         """
-        return self._read(Entry("datapoint", file_name(datapoint_id)), parse)[0]
+        try:
+            return self._read(Entry("datapoint", file_name(datapoint_id)), parse)[0]
+        except FileNotFoundError:
+            found = self.find(datapoint_id, parse)  # waits, as git may just be replacing it
+            if found is None:
+                raise
+            return found[0]
 
     def find(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result] | None:
-        """Return what `parse(data, path)` makes of a datapoint's file and the file's status, None where none is."""
+        """Return what `parse(data, path)` makes of a datapoint's file and the file's status, None where none is.
+
+        However often it is asked, a view finds the same bytes: a change is computed from one state of the file.
+        """
         entry = Entry("datapoint", file_name(datapoint_id))
         if entry in self._found:
             data, status = self._found[entry]
@@ -184,16 +193,19 @@ class DatasetView:
         """Return the bytes of an attached file.
 
         Raises:
-            FileNotFoundError: There is no such file.
+            StorageError: There is no such file.
         """
-        self._disk.check_directory(self.layout.parent(entry))
-        return self._open(entry, self.layout.final(entry))[0]
+        data = self.find_bytes(entry)
+        if data is None:
+            raise StorageError(f"there is no {self.layout.shown(self.layout.final(entry))}: restore it from git")
+        return data
 
     def find_bytes(self, entry: Entry) -> bytes | None:
         """Return the bytes of a schema or an attached file as they are, or None where there is none."""
         if entry not in self._seen_bytes:
+            self._disk.check_directory(self.layout.parent(entry))
             try:
-                self._seen_bytes[entry] = self.attachment(entry)
+                self._seen_bytes[entry] = self._open(entry, self.layout.final(entry))[0]
             except FileNotFoundError:
                 self._seen_bytes[entry] = None
         return self._seen_bytes[entry]
@@ -206,10 +218,15 @@ class DatasetView:
             try:
                 return parse(data, self.layout.shown(path)), status
             except FileContentError:
-                is_recent = abs(time.time_ns() - status.st_mtime_ns) < _RECENT_NS
-                if not is_recent or time.monotonic() > deadline:
+                if time.monotonic() > deadline or not self._is_changing(status):
                     raise
             time.sleep(_PAUSE_SECONDS)
+
+    def _is_changing(self, status: os.stat_result) -> bool:
+        """Tell whether a file, or the directories of what it refers to, changed within the last second."""
+        places = (self._disk.status(self.layout.path), self._disk.status(self.layout.schemas))
+        now = time.time_ns()
+        return any(abs(now - one.st_mtime_ns) < _RECENT_NS for one in (status, *places) if one is not None)
 
     def _open(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result]:
         staged = self._find_staged(entry, path)
