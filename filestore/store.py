@@ -7,7 +7,7 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from filestore.errors import (
 )
 from filestore.functions import FunctionConfig
 from filestore.ids import IdMaker, check_tensorzero_uuid, created_at, parse_uuid
-from filestore.query import ListQuery
+from filestore.query import ListQuery, parse_list_query
 from filestore.requests_legacy import LegacyRequests
 from filestore.requests_v1 import (
     build_created,
@@ -40,6 +40,7 @@ from filestore.storage.dataset import Dataset
 from filestore.storage.datasets import Datasets
 from filestore.storage.files import Disk
 from filestore.storage.journal import Change, Decision
+from filestore.storage.upkeep import Purge, find_live_successors, plan_purge
 from filestore.storage.view import DatasetView
 
 __all__ = ["DatasetSummary", "FileStore"]
@@ -193,19 +194,43 @@ class FileStore:
         return self._stale(dataset_name, DatasetView.live_ids)
 
     def list_datapoints(
-        self, *, dataset_name: str, function_name: str | None = None, limit: int = 100, offset: int = 0
+        self,
+        *,
+        dataset_name: str,
+        function_name: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        filter: object = None,
+        order_by: Sequence[object] | None = None,
+        search_query: str | None = None,
     ) -> list[Datapoint]:
-        """List live datapoints, newest first (by id, descending).
+        """List live datapoints, newest first (by id, descending), or as the v1 arguments ask.
 
         Args:
             dataset_name: The dataset; one that does not exist is empty.
             function_name: Only datapoints of this function.
-            limit: At most so many.
+            limit: At most so many: by default 100, or 20 with a v1 argument.
             offset: After leaving out so many.
+            filter: A v1 filter tree. This and the next two are the v1 arguments: with any of them the one updated last
+                comes first.
+            order_by: v1 order terms, `{"by", "direction"}`.
+            search_query: A text that input or output must hold.
 
         Raises:
+            RequestError: An argument is wrong.
             FileContentError: A file that is needed cannot be read.
         """
+        if filter is not None or order_by is not None or search_query is not None:
+            body = {
+                "function_name": function_name,
+                "limit": limit,
+                "offset": offset,
+                "filter": filter,
+                "order_by": order_by,
+                "search_query_experimental": search_query,
+            }
+            return self.query_datapoints(dataset_name=dataset_name, query=parse_list_query(to_json_value(body)))
+        limit = 100 if limit is None else limit
         if limit < 0 or offset < 0:
             raise RequestError("limit and offset must not be negative")
         dataset = self._datasets.find(dataset_name)
@@ -365,6 +390,49 @@ class FileStore:
         if not wanted:
             raise RequestError("ids must be a non-empty list")
         return self._stale(dataset_name, lambda view: [one for one in wanted if changes.is_live(view, one)])
+
+    def restore_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID]:
+        """Undo the soft deletion of datapoints: all of them or none; return their ids.
+
+        Raises:
+            DatapointNotFoundError: There is no datapoint with one of the ids.
+            RequestError: One was never deleted, or an update has replaced it; or there is no id.
+        """
+        wanted = list(dict.fromkeys(map(parse_id, ids)))
+        dataset = self._datasets.get(dataset_name)
+        if not wanted:
+            raise RequestError("ids must be a non-empty list")
+
+        def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
+            for one in wanted:
+                _require_stale(view, one)
+            for one, replacement in find_live_successors(view, wanted).items():
+                raise RequestError(
+                    f"Datapoint {one} was replaced by {replacement}: delete that first to have the old one back"
+                )
+            return Change(removed=[entry for one in wanted for entry in view.tombstone_entries(one)]), wanted
+
+        return self._write_existing(dataset, plan, wanted[0])
+
+    def purge_dataset(self, *, dataset_name: str, older_than: timedelta = timedelta(0), dry_run: bool = False) -> Purge:
+        """Remove the files of stale datapoints, and schemas and attached files that nothing uses any more.
+
+        Git history still holds what was committed.
+
+        Args:
+            dataset_name: The dataset.
+            older_than: Only datapoints that were deleted at least so long ago.
+            dry_run: Remove nothing; only say what would go.
+        """
+        dataset = self._datasets.get(dataset_name)
+        if not dataset.exists():
+            return Purge([], [], [])
+        deadline = self._clock() - older_than
+
+        def plan(view: DatasetView) -> tuple[Change, Purge]:
+            return plan_purge(view, lambda staled_at: staled_at <= deadline)
+
+        return dataset.read(lambda view: plan(view)[1]) if dry_run else dataset.write(plan)
 
     def clone_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID | None]:
         """Copy live datapoints of any dataset into one.
@@ -544,6 +612,13 @@ def _require_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionCo
     if found is None:
         raise DatapointNotFoundError(view.layout.name, datapoint_id)
     return found
+
+
+def _require_stale(view: DatasetView, datapoint_id: uuid.UUID) -> None:
+    if view.find(datapoint_id, lambda data, path: None) is None:
+        raise DatapointNotFoundError(view.layout.name, datapoint_id)
+    if view.staled_at(datapoint_id) is None:
+        raise RequestError(f"Datapoint {datapoint_id} was never deleted")
 
 
 def _refuse_empty(items: Sequence[object]) -> None:

@@ -41,7 +41,7 @@ STORAGE_FLOORS = [
     {"files", "layout", "locks", "repository"},
     {"index", "journal", "initialize", "config_files"},
     {"view"},
-    {"dataset", "changes"},
+    {"dataset", "changes", "upkeep"},
     {"datasets"},
 ]
 

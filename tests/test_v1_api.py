@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -530,3 +531,52 @@ def test_base64_files_are_kept_beside_the_datapoints(call: Call, store: FileStor
     copies = answer_of(call("POST", "/internal/datasets/copy/datapoints/clone", {"datapoint_ids": [one]}))
     assert (store.root / "copy" / path).exists()
     assert copies["datapoint_ids"] != [None]
+
+
+class TestRestore:
+    """Undoing a soft deletion, with a clear answer where there is nothing to undo."""
+
+    ROUTE = "/v1/datasets/demo/restore_datapoints"
+
+    def test_it_undoes_a_deletion(self, call: Call, store: FileStore) -> None:
+        one, other = create(call, CHAT, JSON)
+        before = snapshot(store.root)
+        call("DELETE", "/v1/datasets/demo")
+        assert listed(call) == []
+        assert answer_of(call("POST", self.ROUTE, {"ids": [one, other]})) == {"ids": [one, other]}
+        assert snapshot(store.root) == before
+        assert "staled_at" not in get_one(call, one)
+
+    def test_it_says_why_not(self, call: Call, store: FileStore) -> None:
+        live, old = create(call, CHAT, CHAT)
+        [middle] = patch(call, {"type": "chat", "id": old})
+        [new] = patch(call, {"type": "chat", "id": middle})
+        before = snapshot(store.root)
+        cases = {
+            live: (400, f"Datapoint {live} was never deleted"),
+            old: (400, f"Datapoint {old} was replaced by {new}: delete that first to have the old one back"),
+            UNKNOWN_ID: (404, f"Datapoint not found for dataset: demo and id: {UNKNOWN_ID}"),
+        }
+        for one, (status, message) in cases.items():
+            answer = call("POST", self.ROUTE, {"ids": [one]})
+            assert (answer.status, error_of(answer)) == (status, message)
+        assert call("POST", self.ROUTE, {"ids": []}).status == 400
+        assert snapshot(store.root) == before
+        call("DELETE", ROUTE, {"ids": [new]})
+        assert answer_of(call("POST", self.ROUTE, {"ids": [old]})) == {"ids": [old]}
+
+
+def test_purge_removes_what_nothing_needs_and_says_so_first(call: Call, store: FileStore) -> None:
+    png = {"messages": [{"role": "user", "content": [{"type": "file", "data": "iVBORw0KGgo="}]}]}
+    kept, gone, file = create(call, JSON, {**JSON, "output_schema": {"title": "own"}}, {**CHAT, "input": png})
+    call("DELETE", ROUTE, {"ids": [gone, file]})
+    before = snapshot(store.root)
+    planned = store.purge_dataset(dataset_name="demo", dry_run=True)
+    assert snapshot(store.root) == before
+    assert {str(one) for one in planned.datapoints} == {gone, file}
+    assert (len(planned.schemas), len(planned.files)) == (1, 1)
+    assert store.purge_dataset(dataset_name="demo", older_than=timedelta(days=1)).datapoints == []
+    assert snapshot(store.root) == before
+    assert store.purge_dataset(dataset_name="demo") == planned
+    assert sorted(path.split("/")[1] for path in snapshot(store.root)) == [f"{kept}.json", "schemas"]
+    assert [one["id"] for one in listed(call)] == [kept]

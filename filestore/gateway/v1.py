@@ -72,6 +72,12 @@ def get_datapoints_of_any_dataset(call: Call) -> Response:
     return _datapoints(call, call.store.get_datapoints(ids=_read_ids(call.json_object(), "ids")))
 
 
+def restore_datapoints(call: Call) -> Response:
+    """Undo the soft deletion of datapoints; answer their ids."""
+    ids = _read_ids(call.json_object(), "ids")
+    return _ids(call.store.restore_datapoints(dataset_name=call.dataset_name, ids=ids))
+
+
 def clone_datapoints(call: Call) -> Response:
     """Copy live datapoints of any dataset; answer the new ids, null for what is not there."""
     ids = _read_ids(call.json_object(), "datapoint_ids")
@@ -166,6 +172,7 @@ ROUTES: dict[str, Callable[[Call], Response]] = {
     "POST /v1/datasets/{dataset_name}/from_inferences": create_from_inferences,
     "POST /v1/datasets/{dataset_name}/list_datapoints": list_datapoints,
     "POST /v1/datasets/{dataset_name}/get_datapoints": get_datapoints,
+    "POST /v1/datasets/{dataset_name}/restore_datapoints": restore_datapoints,
     "POST /v1/datasets/get_datapoints": get_datapoints_of_any_dataset,
     "DELETE /v1/datasets/get_datapoints": delete_dataset_of_that_name,
     "DELETE /v1/datasets/{dataset_name}": delete_dataset,

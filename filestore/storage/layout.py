@@ -35,9 +35,14 @@ class Entry:
     name: str
 
     def __post_init__(self) -> None:
-        pattern = _NAMES.get(self.kind)
-        if pattern is None or pattern.fullmatch(self.name) is None:
+        if not self.is_name(self.kind, self.name):
             raise ValueError(f"no file of a dataset: {self.kind} {self.name!r}")
+
+    @staticmethod
+    def is_name(kind: Kind, name: str) -> bool:
+        """Tell whether a file of a kind may have a name."""
+        pattern = _NAMES.get(kind)
+        return pattern is not None and pattern.fullmatch(name) is not None
 
     @property
     def staged_name(self) -> str:
@@ -121,7 +126,11 @@ class DatasetLayout:
             return self.path
         if entry.kind == "tombstone":
             return f"{self.tombstones}/{entry.name.partition('@')[0][-2:]}"
-        return f"{self.path}/{entry.kind}s"
+        return self.parent_of(entry.kind)
+
+    def parent_of(self, kind: Kind) -> str:
+        """Return the directory that all schemas, or all attached files, lie in."""
+        return f"{self.path}/{kind}s"
 
     def shown(self, path: str) -> str:
         """Return a path as errors name it: relative to the root."""

@@ -210,6 +210,20 @@ class DatasetView:
                 self._seen_bytes[entry] = None
         return self._seen_bytes[entry]
 
+    def names_of(self, kind: str) -> list[str]:
+        """Return the names of the files of one kind that carries its kind in its directory."""
+        path = self.layout.parent_of(kind)
+        self._disk.check_directory(path)
+        return [name for name in self._disk.names(path) if Entry.is_name(kind, name)]
+
+    def json_names(self) -> list[str]:
+        """Return the names of all JSON files in the dataset's directory: datapoints, drafts and mistakes."""
+        return [name for name in self._disk.names(self.layout.path) if name.endswith(".json")]
+
+    def json_bytes(self, name: str) -> bytes:
+        """Return the bytes of a JSON file in the dataset's directory."""
+        return self._disk.read(f"{self.layout.path}/{name}")[0]
+
     def _read(self, entry: Entry, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result]:
         path = self.layout.final(entry)
         deadline = time.monotonic() + PATIENCE_SECONDS
