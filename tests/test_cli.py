@@ -60,6 +60,14 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Press ^C until the program ends: Python sleeps through one that comes just before it starts to read."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+
+
 @contextmanager
 def terminal() -> Iterator[tuple[int, int]]:
     """Open a terminal: our end of it, and the program's."""
@@ -228,11 +236,7 @@ def test_an_interrupt_exits_with_130_and_changes_nothing(root: Path, store: File
         assert process.stdin is not None and process.stderr is not None
         process.stdin.write(json.dumps(chat("x" * 500_000)))  # more than a pipe holds: the program is reading
         process.stdin.flush()
-        while process.poll() is None:
-            # Python misses a signal that arrives between two of its reads; a person presses the keys again, too.
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.1)
+        interrupt(process)
 
         assert (process.returncode, process.stderr.read()) == (130, "")
     assert store.dataset_names() == []
@@ -240,14 +244,14 @@ def test_an_interrupt_exits_with_130_and_changes_nothing(root: Path, store: File
 
 def test_a_terminal_of_another_encoding_gets_the_codes_of_characters(root: Path, store: FileStore) -> None:
     store.bulk_insert_datapoints(dataset_name="demo", datapoints=[chat("naïve 日本")])
-    env = environment(PYTHONIOENCODING="ascii")
+    env = environment(PYTHONIOENCODING="latin-1")
 
     table = subprocess.run(command("--root", str(root), "list", "demo"), env=env, capture_output=True, check=True)
     lines = subprocess.run(
         command("--root", str(root), "list", "demo", "--format", "jsonl"), env=env, capture_output=True, check=True
     )
 
-    assert rb"na\xefve \u65e5\u672c" in table.stdout
+    assert "naïve \\u65e5\\u672c".encode("latin-1") in table.stdout
     assert "naïve 日本".encode() in lines.stdout
 
 
@@ -390,10 +394,10 @@ def test_list_prints_a_table_newest_first(root: Path, store: FileStore) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.replace(str(first), "1" * 36).replace(str(second), "2" * 36).splitlines() == [
         "ID                                    FUNCTION  NAME       INPUT"
-        "                                          OUTPUT  TAGS",
+        "                                        OUTPUT  TAGS",
         '222222222222222222222222222222222222  find      two turns  user: Hi there | assistant: search({"q":1})  [1]',
         "111111111111111111111111111111111111  reply                日本 \\x1b[31m"
-        "                                  Hello!  split=test a=b",
+        "                                Hello!  split=test a=b",
     ]
 
 
@@ -469,7 +473,7 @@ def test_a_table_fits_the_terminal(root: Path, store: FileStore) -> None:
 
     assert len(lines) == 2
     assert all(display_width(line) <= 90 for line in lines)
-    assert re.fullmatch(rf"{UUID7}  reply     日本語 .*…  long .*…", lines[1])
+    assert re.fullmatch(rf"{UUID7}  reply     日本語 .*… +long .*…", lines[1])
 
 
 WIDE = st.text(st.sampled_from("ab \u0301日👍\u200d\ufe0fé"), max_size=30)
@@ -647,7 +651,7 @@ def test_drop_asks_on_a_terminal(root: Path, store: FileStore, answer: bytes | N
         question = "Delete all 2 datapoints of dataset 'demo'? [y/N]: "
         assert process.stderr.read(len(question)) == question
         if answer is None:
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
         else:
             os.write(ours, answer)
 

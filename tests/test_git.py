@@ -288,8 +288,8 @@ def test_clone_reads_the_same(
     git(repository.root, "clone", "--quiet", str(repository.root), str(clone))
     store = FileStore(clone)
     assert store.list_datapoints(dataset_name=DATASET, limit=EVERYTHING) == repository.everything()
-    wanted = {"dataset_name": DATASET, "ids": ids}
-    assert store.get_datapoints(**wanted) == repository.store.get_datapoints(**wanted)
+    original = repository.store.get_datapoints(dataset_name=DATASET, ids=ids)
+    assert store.get_datapoints(dataset_name=DATASET, ids=ids) == original
 
 
 # --- diffs

@@ -69,8 +69,9 @@ def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -
 def delete(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...]) -> None:
     """Delete datapoints; their files stay.
 
-    A deleted datapoint is no longer listed. All are deleted at once, or none. Prints how many were deleted, and on stderr which of the ids were not:
-    it is no failure if one had been deleted before, but it is one if there has never been such a datapoint.
+    A deleted datapoint is no longer listed. All are deleted at once, or none. Prints how many were deleted, and on
+    stderr which of the ids were not: it is no failure if one had been deleted before, but it is one if there has
+    never been such a datapoint.
     """
     store = settings.open_store()
     wanted = list(dict.fromkeys(ids))

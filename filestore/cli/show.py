@@ -107,12 +107,14 @@ def list_datapoints(
     values = [] if format == "table" else [datapoint.to_dict() for datapoint in page]
     rows = [_row(datapoint) for datapoint in page] if format == "table" else []
     _print(format, values, _DATAPOINT_COLUMNS, rows)
-    if limit and not page:
+    if not limit:
+        return
+    if not page:
         _explain_empty(store, dataset, offset)
     elif len(page) == limit:
         total = store.count_datapoints(dataset_name=dataset, function_name=function_name)
         if offset + limit < total:
-            click.echo(f"{len(page)} of {total} shown; --offset {offset + limit} for the next", err=True)
+            click.echo(f"{limit} of {total} shown; --offset {offset + limit} for the next", err=True)
 
 
 @click.command(epilog=examples("filestore get support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))

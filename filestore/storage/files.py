@@ -34,10 +34,14 @@ def signature(status: os.stat_result) -> Signature:
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def is_young(status: os.stat_result) -> bool:
-    """Tell whether something changed so lately that one more change might leave the same times."""
-    now = time.time_ns()
-    return any(abs(now - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns))
+def is_young(status: os.stat_result, now_ns: int) -> bool:
+    """Tell whether something changed so lately that one more change might leave the same times.
+
+    Args:
+        status: Its status.
+        now_ns: The time, taken before the status was: this process may lose its turn between the two.
+    """
+    return any(abs(now_ns - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns))
 
 
 @dataclass(frozen=True, slots=True)

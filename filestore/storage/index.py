@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class DatasetIndex:
 
     def _listing(self, path: str, parse: Callable[[list[str]], T]) -> T:
         """Return a parsed directory listing, from memory where the directory is unchanged since it was read."""
+        now = time.time_ns()
         status = self._disk.check_directory(path)
         if status is None:
             return parse([])
@@ -72,7 +74,7 @@ class DatasetIndex:
         if known is not None and known.is_settled and known.state == state:
             value: T = known.value
             return value
-        is_settled = not is_young(status)
+        is_settled = not is_young(status, now)
         value = parse(self._disk.names(path))
         self._remembered[path] = _Remembered(state, is_settled, value)
         return value

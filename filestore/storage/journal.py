@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -236,10 +237,11 @@ class Journal:
     def _check_unchanged(self, change: Change) -> None:
         for entry, replaced in change.replaced.items():
             final = self.layout.final(entry)
+            now = time.time_ns()
             status = self.disk.status(final)
             if status is None or signature(status) != replaced.signature:
                 raise ChangedMeanwhileError(entry.name)
-            if is_young(status) and self.digest(final) != replaced.digest:  # saved twice within one clock tick
+            if is_young(status, now) and self.digest(final) != replaced.digest:  # saved twice within one clock tick
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
             is_new = entry.kind == "datapoint" and entry not in change.replaced

@@ -16,18 +16,18 @@ from filestore.codec import JSONValue
 from filestore.datapoint_file import read_schema
 from filestore.errors import FileContentError, ShapeError, StorageError
 from filestore.ids import file_name, parse_file_name
-from filestore.storage.files import YOUNG_NS, Disk, Signature, is_young, signature
+from filestore.storage.files import Disk, Signature, is_young, signature
 from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Journal, Pending
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
+from filestore.storage.patience import Patience
 
-__all__ = ["PATIENCE_SECONDS", "DatasetView", "SchemaMemory"]
+__all__ = ["DatasetView", "SchemaMemory"]
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 0.25
-"""How long a file that somebody is just writing is waited for."""
-_PAUSE_SECONDS = 0.002
 _RECENT_NS = 1_000_000_000
+_GAP_NS = 60_000_000
+"""How long the gap between two calls of somebody else may last, as on a busy machine his process loses its turn."""
 
 SchemaMemory = dict[str, tuple[Signature, JSONValue]]
 """Schemas by digest, with the state of the file that each was read from."""
@@ -68,7 +68,14 @@ class DatasetView:
     def ids(self) -> list[uuid.UUID]:
         """Return the ids of all datapoint files, live and stale, newest first."""
         known = self._index.known_ids()
-        ids = self._patiently(self._index.ids, lambda _: False, lambda found: set(known).issubset(found))
+
+        def is_plausible(found: list[uuid.UUID]) -> bool:
+            nonlocal known
+            missing = set(known).difference(found)
+            known = [*found, *missing]
+            return not missing
+
+        ids = self._patiently(self._index.ids, lambda _: False, is_plausible)
         if self._pending is None:
             return ids
         staged = {
@@ -172,7 +179,7 @@ class DatasetView:
         entry = Entry("schema", f"{digest}.json")
         status = self._disk.status(self.layout.final(entry))
         known = self._schemas.get(digest)
-        if status is not None and known is not None and known[0] == signature(status) and not is_young(status):
+        if status is not None and known is not None and known[0] == signature(status):
             schema = known[1]
         else:
             schema = self._read_schema(entry, digest)
@@ -181,12 +188,14 @@ class DatasetView:
 
     def _read_schema(self, entry: Entry, digest: str) -> JSONValue:
         self._disk.check_directory(self.layout.parent(entry))
+        now = time.time_ns()
         try:
             schema, status = self._read(entry, lambda data, path: read_schema(data, path, digest))
         except FileNotFoundError:
             path = self.layout.shown(self.layout.final(entry))
             raise ShapeError(f"there is no {path}: restore it from git") from None
-        self._schemas[digest] = (signature(status), schema)
+        if not is_young(status, now):  # one more change could leave the same signature
+            self._schemas[digest] = (signature(status), schema)
         return schema
 
     def attachment(self, entry: Entry) -> bytes:
@@ -226,21 +235,20 @@ class DatasetView:
 
     def _read(self, entry: Entry, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result]:
         path = self.layout.final(entry)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        patience = Patience()
         while True:
+            now = time.time_ns()
             data, status = self._open(entry, path)
             try:
                 return parse(data, self.layout.shown(path)), status
             except FileContentError:
-                if time.monotonic() > deadline or not self._is_changing(status):
+                if not self._is_changing(status, now) or patience.is_over():
                     raise
-            time.sleep(_PAUSE_SECONDS)
 
-    def _is_changing(self, status: os.stat_result) -> bool:
+    def _is_changing(self, status: os.stat_result, now_ns: int) -> bool:
         """Tell whether a file, or the directories of what it refers to, changed within the last second."""
         places = (self._disk.status(self.layout.path), self._disk.status(self.layout.schemas))
-        now = time.time_ns()
-        return any(abs(now - one.st_mtime_ns) < _RECENT_NS for one in (status, *places) if one is not None)
+        return any(abs(now_ns - one.st_mtime_ns) < _RECENT_NS for one in (status, *places) if one is not None)
 
     def _open(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result]:
         staged = self._find_staged(entry, path)
@@ -268,11 +276,17 @@ class DatasetView:
         """Look again while somebody else's change to the directory is so young that a name may just be on its way.
 
         git and many editors replace a file by removing and creating it; between the two its name is missing. The
-        store's own changes do not do that, and they leave a note of the mtime they caused; that a change of somebody
-        else's may have the same mtime, where clocks tick slowly, is why what they leave must be plausible, too.
+        store's own changes do not do that, and they leave a note of the mtime they caused.
+
+        Args:
+            look: Looks at the directory.
+            is_enough: Tells whether the outcome cannot become better.
+            is_plausible: Tells whether nothing is missing that was known to be there. Where something is, the wait is
+                longer and the note not believed, as where clocks tick slowly somebody else's change may have its mtime.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        patience = Patience()
         while True:
+            now = time.time_ns()  # before the look: this process may lose its turn after it
             before = self._disk.check_directory(self.layout.path)
             result = look()
             if is_enough(result):
@@ -281,13 +295,14 @@ class DatasetView:
             if before is None and after is None:
                 return result
             is_same = before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns
-            is_own = after is not None and after.st_mtime_ns == self._own_mtime_ns and is_plausible(result)
-            if is_same and after is not None and (is_own or not _has_young_names(after)):
+            if is_same and after is not None and abs(now - after.st_mtime_ns) > _RECENT_NS:
                 return result
-            if time.monotonic() > deadline:
+            is_missed = not is_plausible(result)
+            if is_same and after is not None and not is_missed and self._is_settled(after, now):
                 return result
-            time.sleep(_PAUSE_SECONDS)
+            if patience.is_over(is_missed=is_missed):
+                return result
 
-
-def _has_young_names(status: os.stat_result) -> bool:
-    return abs(time.time_ns() - status.st_mtime_ns) < YOUNG_NS
+    def _is_settled(self, status: os.stat_result, now_ns: int) -> bool:
+        """Tell whether no name is on its way in a directory in which no known one is missing."""
+        return status.st_mtime_ns == self._own_mtime_ns or abs(now_ns - status.st_mtime_ns) > _GAP_NS

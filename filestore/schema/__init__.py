@@ -1,0 +1,99 @@
+"""JSON Schema, drafts 4 to 2020-12: the `jsonschema` package, extended to answer as upstream's engine does.
+
+>>> schema = compile_schema({"type": "object", "required": ["answer"]})
+>>> schema.find_error({})
+SchemaMismatch(message='"answer" is a required property', pointer=(), schema_pointer=('required',))
+
+Nothing outside a schema is ever fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from jsonschema.protocols import Validator
+
+from filestore.codec import JSONValue, compact, parse_raw
+from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
+from filestore.schema.documents import check_document
+from filestore.schema.drafts import find_draft
+from filestore.schema.patterns import PatternTimeoutError
+
+__all__ = ["CompiledSchema", "SchemaMismatch", "compile_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaMismatch:
+    """One place where a value does not fit its schema."""
+
+    message: str
+    pointer: Pointer
+    """The place in the value."""
+    schema_pointer: Pointer
+    """The place of the failing keyword in the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSchema:
+    """A schema ready to judge values; safe to share among threads."""
+
+    schema: JSONValue
+    _validator: Validator = field(repr=False, compare=False)
+
+    def find_error(self, value: JSONValue) -> SchemaMismatch | None:
+        """Return the first failure, if there is one."""
+        return next(self.iter_errors(value), None)
+
+    def iter_errors(self, value: JSONValue) -> Iterator[SchemaMismatch]:
+        """Yield every failure with its place."""
+        try:
+            for error in self._validator.iter_errors(value):
+                yield SchemaMismatch(error.message, tuple(error.absolute_path), tuple(error.absolute_schema_path))
+        except PatternTimeoutError as error:
+            yield SchemaMismatch(str(error), (), ())
+        except RecursionError:
+            yield SchemaMismatch("The value is nested too deeply to be checked against this schema", (), ())
+
+    def is_valid(self, value: JSONValue) -> bool:
+        """Tell whether the value fits."""
+        return self.find_error(value) is None
+
+    def validate(self, value: JSONValue) -> None:
+        """Check that the value fits.
+
+        Raises:
+            SchemaMismatchError: It does not; the text names the first failure and quotes the schema.
+        """
+        error = self.find_error(value)
+        if error is not None:
+            raise SchemaMismatchError(
+                f"JSON Schema validation failed:\n{error.message}\n\nSchema:\n{compact(self.schema)}"
+            )
+
+
+def compile_schema(schema: JSONValue) -> CompiledSchema:
+    """Compile a schema, or return what it was compiled to before.
+
+    Raises:
+        SchemaCompileError: It is no schema, or refers to something that is not part of it.
+    """
+    return _compile(compact(schema))
+
+
+# Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
+@lru_cache(maxsize=256)
+def _compile(text: str) -> CompiledSchema:
+    schema: Any = parse_raw(text)
+    if not isinstance(schema, dict | bool):
+        raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
+    draft = find_draft(schema)
+    try:
+        for error in draft.metaschema_validator.iter_errors(schema):
+            raise SchemaCompileError(error.message)
+        document = check_document(parse_raw(text), draft)
+    except RecursionError:
+        raise SchemaCompileError("The schema is nested too deeply") from None
+    return CompiledSchema(schema, draft.validator_for(document))
