@@ -12,14 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
+from jsonschema import ValidationError
 from jsonschema.protocols import Validator
 
 from filestore.codec import JSONValue, compact, parse_raw
 from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
 from filestore.schema.documents import check_document
 from filestore.schema.drafts import find_draft
+from filestore.schema.keywords import remember_visits
 from filestore.schema.patterns import PatternTimeoutError
 
 __all__ = ["CompiledSchema", "SchemaMismatch", "compile_schema"]
@@ -45,17 +48,22 @@ class CompiledSchema:
 
     def find_error(self, value: JSONValue) -> SchemaMismatch | None:
         """Return the first failure, if there is one."""
-        return next(self.iter_errors(value), None)
+        return next(iter(self._judge(value, most=1)), None)
 
     def iter_errors(self, value: JSONValue) -> Iterator[SchemaMismatch]:
-        """Yield every failure with its place."""
+        """Return every failure with its place."""
+        return iter(self._judge(value, most=None))
+
+    def _judge(self, value: JSONValue, most: int | None) -> list[SchemaMismatch]:
+        """Return the first failures, `most` at the most."""
         try:
-            for error in self._validator.iter_errors(value):
-                yield SchemaMismatch(error.message, tuple(error.absolute_path), tuple(error.absolute_schema_path))
+            with remember_visits():
+                errors = self._validator.iter_errors(value)
+                return [_describe(error) for error in islice(errors, most)]
         except PatternTimeoutError as error:
-            yield SchemaMismatch(str(error), (), ())
+            return [SchemaMismatch(str(error), (), ())]
         except RecursionError:
-            yield SchemaMismatch("The value is nested too deeply to be checked against this schema", (), ())
+            return [SchemaMismatch("The value is nested too deeply to be checked against this schema", (), ())]
 
     def is_valid(self, value: JSONValue) -> bool:
         """Tell whether the value fits."""
@@ -72,6 +80,13 @@ class CompiledSchema:
             raise SchemaMismatchError(
                 f"JSON Schema validation failed:\n{error.message}\n\nSchema:\n{compact(self.schema)}"
             )
+
+
+def _describe(error: ValidationError) -> SchemaMismatch:
+    message = error.message
+    if error.validator is None:  # the schema `false`: the package quotes as Python does
+        message = f"False schema does not allow {compact(error.instance)}"
+    return SchemaMismatch(message, tuple(error.absolute_path), tuple(error.absolute_schema_path))
 
 
 def compile_schema(schema: JSONValue) -> CompiledSchema:
@@ -91,8 +106,9 @@ def _compile(text: str) -> CompiledSchema:
         raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
     draft = find_draft(schema)
     try:
-        for error in draft.metaschema_validator.iter_errors(schema):
-            raise SchemaCompileError(error.message)
+        with remember_visits():
+            for error in draft.metaschema_validator.iter_errors(schema):
+                raise SchemaCompileError(error.message)
         document = check_document(parse_raw(text), draft)
     except RecursionError:
         raise SchemaCompileError("The schema is nested too deeply") from None

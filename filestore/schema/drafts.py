@@ -46,10 +46,21 @@ class Draft:
 
     @cached_property
     def _class(self) -> Any:
-        extended: Any = validators.extend(self.base, {**self.own, "format": keywords.make_format(self.formats)})
+        extended: Any = validators.create(
+            meta_schema=self.base.META_SCHEMA,
+            validators={**self.base.VALIDATORS, **self.own, "format": keywords.make_format(self.formats)},
+            type_checker=self.base.TYPE_CHECKER,
+            id_of=self.base.ID_OF,
+            applicable_validators=self._applicable,
+        )
         # The package's own `evolve` would go on with the package's class wherever a subschema has a `$schema`.
         extended.evolve = attrs.evolve
         return extended
+
+    def _applicable(self, schema: Any) -> list[tuple[str, Any]]:
+        if self.ref_hides_siblings and "$ref" in schema:
+            return [("$ref", schema["$ref"])]
+        return keywords.order_keywords(schema)
 
     @cached_property
     def metaschema_validator(self) -> Validator:
