@@ -11,12 +11,14 @@ A store is a directory, a dataset a directory in it, a datapoint a JSON file:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
+    from filestore.errors import FilestoreError
+    from filestore.store import DatasetSummary, FileStore
+
 __version__ = "0.1.0"
-
-from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
-from filestore.errors import FilestoreError
-from filestore.store import DatasetSummary, FileStore
-
 __all__ = [
     "ChatDatapoint",
     "Datapoint",
@@ -26,3 +28,22 @@ __all__ = [
     "JsonDatapoint",
     "__version__",
 ]
+
+_ROOMS = {
+    "ChatDatapoint": "datapoint",
+    "Datapoint": "datapoint",
+    "DatasetSummary": "store",
+    "FileStore": "store",
+    "FilestoreError": "errors",
+    "JsonDatapoint": "datapoint",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for: the command line's help needs none of them."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return value

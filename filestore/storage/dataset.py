@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
-from filestore.ids import fold_dataset_name, parse_directory_name
+from filestore.ids import fold_dataset_name, parse_directory_name, parse_file_name
 from filestore.storage.files import Disk
 from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Change, ChangedMeanwhileError, Decision, Journal, Pending, Sequence
@@ -149,12 +149,19 @@ class Dataset:
                 try:
                     change, result = plan(self._view(self._journal.sequence()))
                     if change.puts or change.removed:
-                        self._refuse_clash()
-                        self._journal.commit(change)
+                        self._commit(change)
                     return result
                 except (ChangedMeanwhileError, FileNotFoundError):
                     time.sleep(_READ_PAUSES[0])
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
+
+    def _commit(self, change: Change) -> None:
+        if self._disk.status(self.layout.path) is None:
+            self._refuse_clash()
+            self._index.note_ids([])
+        self._journal.commit(change)
+        names = (entry.name for entry in change.puts if entry.kind == "datapoint")
+        self._index.note_new_ids(one for name in names if (one := parse_file_name(name)) is not None)
 
     def recover(self, decision: Decision | None = None) -> bool:
         """Complete or give up an interrupted change; tell whether there was one.
@@ -196,8 +203,6 @@ class Dataset:
 
     def _refuse_clash(self) -> None:
         """Refuse to make a dataset whose name differs from an existing one in letter case alone."""
-        if self._disk.status(self.layout.path) is not None:
-            return
         folded = fold_dataset_name(self.layout.name)
         for directory in self._disk.names(self.layout.root):
             name = parse_directory_name(directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -33,19 +33,37 @@ class DatasetIndex:
         self._layout = layout
         self._disk = disk
         self._remembered: dict[str, _Remembered[Any]] = {}
+        self._noted: list[uuid.UUID] = []
+        self._known: set[uuid.UUID] | None = None
 
     def ids(self) -> list[uuid.UUID]:
         """Return the ids of all datapoint files, live and stale, newest first."""
         return self._listing(self._layout.path, _parse_ids)
 
-    def known_ids(self) -> list[uuid.UUID]:
-        """Return the ids that `ids` found last, which may have changed since."""
-        known = self._remembered.get(self._layout.path)
-        return known.value if known is not None else []
+    # What was there is known apart from what the directory says now, so that a gap in the latter is noticed.
+
+    @property
+    def has_known_ids(self) -> bool:
+        """Whether it is known which datapoints there were at some time."""
+        return self._known is not None
 
     def knows(self, datapoint_id: uuid.UUID) -> bool:
-        """Tell whether `ids` found an id last."""
-        return datapoint_id in self.known_ids()
+        """Tell whether a datapoint was there."""
+        return self._known is not None and datapoint_id in self._known
+
+    def missing_ids(self, found: list[uuid.UUID]) -> set[uuid.UUID]:
+        """Return the ids that were there and are not among those found now."""
+        return set() if self._known is None or found is self._noted else self._known.difference(found)
+
+    def note_ids(self, ids: list[uuid.UUID]) -> None:
+        """Note which datapoints there are."""
+        if self._known is None or ids is not self._noted:
+            self._known, self._noted = set(ids), ids
+
+    def note_new_ids(self, ids: Iterable[uuid.UUID]) -> None:
+        """Note datapoints that were added to those there are, if it is known which."""
+        if self._known is not None:
+            self._known.update(ids)
 
     def tombstones(self) -> dict[uuid.UUID, datetime]:
         """Return when each stale datapoint was deleted; of several tombstones the earliest counts."""

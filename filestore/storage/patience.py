@@ -1,16 +1,24 @@
-"""How long to look again at what somebody else, an editor or git, is just writing."""
+"""How long to look again at what somebody else, an editor or git, is just writing.
+
+git and many editors replace a file by removing and creating it; between the two its name is missing, and after it the
+file is empty for a while. On a busy machine such a gap lasts as long as its process waits for its turn.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 
-__all__ = ["Patience"]
+__all__ = ["Patience", "is_recent", "is_settled"]
 
 _SECONDS = 0.25
-_SECONDS_FOR_MISSING = 1.0
 _FEWEST_LOOKS = 10
-"""On a busy machine this process loses its turn, too: time alone says nothing about how often it looked."""
+"""This process may lose its turn, too: time alone says nothing about how often it looked."""
 _PAUSE_SECONDS = 0.002
+_GAP_NS = 60_000_000
+"""In a directory that has not changed for so long, no name is on its way."""
+_RECENT_NS = 1_000_000_000
+"""What is missing or torn is waited for only where something changed within this time."""
 
 
 class Patience:
@@ -20,15 +28,30 @@ class Patience:
         self._began = time.monotonic()
         self._looks = 0
 
-    def is_over(self, *, is_missed: bool = False) -> bool:
-        """Tell, after a look, whether to take what it gave; if not, pause before the next.
-
-        Args:
-            is_missed: Whether something is missing that was there before, which is waited for longer.
-        """
+    def is_over(self) -> bool:
+        """Tell, after a look, whether to take what it gave; if not, pause before the next."""
         self._looks += 1
-        limit = _SECONDS_FOR_MISSING if is_missed else _SECONDS
-        if self._looks >= _FEWEST_LOOKS and time.monotonic() - self._began > limit:
+        if self._looks >= _FEWEST_LOOKS and time.monotonic() - self._began > _SECONDS:
             return True
         time.sleep(_PAUSE_SECONDS)
         return False
+
+
+def is_settled(directory: os.stat_result, now_ns: int) -> bool:
+    """Tell whether the names in a directory are complete, as far as its age can tell.
+
+    Args:
+        directory: Its status.
+        now_ns: The time, taken before the look at its names.
+    """
+    return abs(now_ns - directory.st_mtime_ns) > _GAP_NS
+
+
+def is_recent(status: os.stat_result | None, now_ns: int) -> bool:
+    """Tell whether something is there and changed so lately that what it lacks may still come.
+
+    Args:
+        status: Its status.
+        now_ns: The time, taken before the look at what it lacks.
+    """
+    return status is not None and abs(now_ns - status.st_mtime_ns) < _RECENT_NS

@@ -20,14 +20,11 @@ from filestore.storage.files import Disk, Signature, is_young, signature
 from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Journal, Pending
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
-from filestore.storage.patience import Patience
+from filestore.storage.patience import Patience, is_recent, is_settled
 
 __all__ = ["DatasetView", "SchemaMemory"]
 
 T = TypeVar("T")
-_RECENT_NS = 1_000_000_000
-_GAP_NS = 60_000_000
-"""How long the gap between two calls of somebody else may last, as on a busy machine his process loses its turn."""
 
 SchemaMemory = dict[str, tuple[Signature, JSONValue]]
 """Schemas by digest, with the state of the file that each was read from."""
@@ -67,15 +64,7 @@ class DatasetView:
 
     def ids(self) -> list[uuid.UUID]:
         """Return the ids of all datapoint files, live and stale, newest first."""
-        known = self._index.known_ids()
-
-        def is_plausible(found: list[uuid.UUID]) -> bool:
-            nonlocal known
-            missing = set(known).difference(found)
-            known = [*found, *missing]
-            return not missing
-
-        ids = self._patiently(self._index.ids, lambda _: False, is_plausible)
+        ids = self._ids_on_disk()
         if self._pending is None:
             return ids
         staged = {
@@ -84,6 +73,32 @@ class DatasetView:
             if entry.kind == "datapoint" and replaces is None and (datapoint_id := parse_file_name(entry.name))
         }
         return sorted(staged.union(ids), reverse=True)
+
+    def _ids_on_disk(self) -> list[uuid.UUID]:
+        """Return the ids of all files. One that was there before is not given up before its name was waited for."""
+        looks: list[list[uuid.UUID]] = []
+
+        def look() -> list[uuid.UUID]:
+            looks.append(self._index.ids())
+            return looks[-1]
+
+        found = self._patiently(look)
+        back = self._wait_for(self._index.missing_ids(found).union(*looks).difference(found))
+        ids = sorted([*found, *back], reverse=True) if back else found
+        self._index.note_ids(ids)
+        return ids
+
+    def _wait_for(self, missing: set[uuid.UUID]) -> set[uuid.UUID]:
+        """Return those of the ids whose files come back."""
+        back: set[uuid.UUID] = set()
+        patience = Patience()
+        while back != missing:
+            now = time.time_ns()
+            directory = self._disk.check_directory(self.layout.path)
+            back |= {one for one in missing - back if self._disk.status(self.layout.datapoint(one)) is not None}
+            if not is_recent(directory, now) or patience.is_over():
+                break
+        return back
 
     def tombstones(self) -> dict[uuid.UUID, datetime]:
         """Return when each stale datapoint was deleted."""
@@ -160,7 +175,9 @@ class DatasetView:
             except FileNotFoundError:
                 return None
 
-        found = self._patiently(look, lambda found: found is not None, lambda _: not self._index.knows(datapoint_id))
+        found = self._patiently(look, lambda found: found is not None)
+        if found is None and self._index.knows(datapoint_id) and self._wait_for({datapoint_id}):
+            found = look()
         if found is None:
             return None
         (data, parsed), status = found
@@ -248,7 +265,7 @@ class DatasetView:
     def _is_changing(self, status: os.stat_result, now_ns: int) -> bool:
         """Tell whether a file, or the directories of what it refers to, changed within the last second."""
         places = (self._disk.status(self.layout.path), self._disk.status(self.layout.schemas))
-        return any(abs(now_ns - one.st_mtime_ns) < _RECENT_NS for one in (status, *places) if one is not None)
+        return any(is_recent(one, now_ns) for one in (status, *places))
 
     def _open(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result]:
         staged = self._find_staged(entry, path)
@@ -272,21 +289,15 @@ class DatasetView:
         is_kept_out = entry.kind == "datapoint" and self._journal.digest(path) != self._pending.puts[entry]
         return None if is_kept_out else staged
 
-    def _patiently(self, look: Callable[[], T], is_enough: Callable[[T], bool], is_plausible: Callable[[T], bool]) -> T:
+    def _patiently(self, look: Callable[[], T], is_enough: Callable[[T], bool] = lambda _: False) -> T:
         """Look again while somebody else's change to the directory is so young that a name may just be on its way.
 
-        git and many editors replace a file by removing and creating it; between the two its name is missing. The
-        store's own changes do not do that, and they leave a note of the mtime they caused.
-
-        Args:
-            look: Looks at the directory.
-            is_enough: Tells whether the outcome cannot become better.
-            is_plausible: Tells whether nothing is missing that was known to be there. Where something is, the wait is
-                longer and the note not believed, as where clocks tick slowly somebody else's change may have its mtime.
+        The store's own changes leave no gaps, and a note of the mtime they caused. It is believed only by a process
+        that knows which names there were: a change of somebody else's may have slipped in before the note was taken.
         """
         patience = Patience()
         while True:
-            now = time.time_ns()  # before the look: this process may lose its turn after it
+            now = time.time_ns()
             before = self._disk.check_directory(self.layout.path)
             result = look()
             if is_enough(result):
@@ -294,15 +305,9 @@ class DatasetView:
             after = self._disk.check_directory(self.layout.path)
             if before is None and after is None:
                 return result
-            is_same = before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns
-            if is_same and after is not None and abs(now - after.st_mtime_ns) > _RECENT_NS:
+            if before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns:
+                is_own = after.st_mtime_ns == self._own_mtime_ns and self._index.has_known_ids
+                if is_own or is_settled(after, now):
+                    return result
+            if patience.is_over():
                 return result
-            is_missed = not is_plausible(result)
-            if is_same and after is not None and not is_missed and self._is_settled(after, now):
-                return result
-            if patience.is_over(is_missed=is_missed):
-                return result
-
-    def _is_settled(self, status: os.stat_result, now_ns: int) -> bool:
-        """Tell whether no name is on its way in a directory in which no known one is missing."""
-        return status.st_mtime_ns == self._own_mtime_ns or abs(now_ns - status.st_mtime_ns) > _GAP_NS
