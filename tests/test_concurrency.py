@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +25,7 @@ import pytest
 from filestore import FileStore
 from filestore.datapoint import ChatDatapoint, Datapoint
 from filestore.errors import LockTimeoutError
+from filestore.storage.files import Disk
 from filestore.storage.locks import WriterLock, writer_lock
 
 IS_LONG = bool(os.environ.get("FILESTORE_LONG_TESTS"))
@@ -304,6 +306,44 @@ def test_file_added_and_removed_by_hand_is_seen_by_the_next_read_although_times_
         twin.unlink()
         os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert len(everything(store)) == BATCH
+
+
+@dataclass(frozen=True)
+class EditorBesideDisk(Disk):
+    """The door to the disk, beside an editor who saves the file once, when the store has just read or staged it."""
+
+    moment: str = "read"
+    path: Path = Path()
+    saved: list[int] = field(default_factory=list)
+
+    def save(self, moment: str, path: str) -> None:
+        if moment == self.moment and not self.saved and Path(path).name.endswith(self.path.name):
+            self.saved.append(self.path.write_text(self.path.read_text().replace("text 3", "hand 3")))
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        found = super().read(path)
+        self.save("read", path)
+        return found
+
+    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
+        super().write_new(path, data, mode, sync=sync)
+        self.save("staged" if ".filestore" in path else "", f"{path}-{self.path.name}")
+
+
+@pytest.mark.parametrize("moment", ["read", "staged"])
+@pytest.mark.parametrize("count", [1, 2], ids=["one-file", "batch"])
+def test_hand_edit_saved_during_an_update_is_kept_by_it(
+    edited: tuple[FileStore, uuid.UUID, Path], moment: str, count: int
+) -> None:
+    store, target, path = edited
+    beside = FileStore(store.root)
+    disk = beside._datasets._disk = EditorBesideDisk(moment=moment, path=path)
+    others = [one.id for one in everything(store) if one.id != target][: count - 1]
+    requests = [{"id": str(one), "name": "renamed"} for one in (target, *others)]
+    beside.update_datapoints_metadata(dataset_name=DATASET, requests=requests)
+    assert disk.saved
+    updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=target)
+    assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
 
 
 def test_two_stores_in_one_process_see_each_others_writes(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "insert": ("filestore.cli.change:insert", "Insert datapoints from a file or from stdin, all or none."),
     "delete": ("filestore.cli.change:delete", "Delete datapoints; their files stay."),
     "drop": ("filestore.cli.change:drop", "Delete all datapoints of a dataset; their files stay."),
+    "update": ("filestore.cli.revise:update", "Change datapoints in place, all or none."),
+    "clone": ("filestore.cli.revise:clone", "Copy datapoints of any dataset into DATASET."),
+    "restore": ("filestore.cli.revise:restore", "Undo the deletion of datapoints, all or none."),
+    "purge": ("filestore.cli.upkeep:purge", "Remove the files of deleted datapoints for good."),
     "recover": ("filestore.cli.upkeep:recover", "Complete changes that a crash interrupted."),
     "serve": ("filestore.cli.serve:serve", "Serve the store over HTTP to TensorZero clients."),
 }

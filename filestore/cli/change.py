@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from filestore.cli.items import parse_items
-from filestore.cli.output import print_json
-from filestore.cli.settings import Settings, dataset_argument, examples, ids_argument
+from filestore.cli.output import print_ids
+from filestore.cli.reading import read_input, track
+from filestore.cli.settings import Settings, dataset_argument, examples, ids_argument, ids_format_option
 from filestore.cli.terminal import one_line
 from filestore.store import FileStore
 
 __all__ = ["delete", "drop", "insert"]
-
-T = TypeVar("T")
-_SLOW_FROM = 1000
-"""From this many lines on, a person likes to see how far the reading has come."""
 
 
 @click.command(
@@ -34,13 +29,7 @@ _SLOW_FROM = 1000
 @dataset_argument
 @click.argument("file", metavar="[FILE|-]", default="-")
 @click.option("--v1", is_flag=True, help='Read items of the v1 API, each with its "type".')
-@click.option(
-    "--format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the new ids: one on each line, or as a JSON list.",
-)
+@ids_format_option
 @click.pass_obj
 def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -> None:
     """Insert datapoints from a file or from stdin, all or none.
@@ -50,16 +39,12 @@ def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -
     config, also a "type", "chat" or "json". Prints the new ids, in the order of the items.
     """
     store = settings.open_store()
-    data, source = _read(file)
-    items = parse_items(data, source, _track)
+    items = parse_items(*read_input(file, "filestore insert DATASET < items.jsonl"), track)
     if v1:
         ids = store.create_datapoints(dataset_name=dataset, requests=items)
     else:
         ids = store.bulk_insert_datapoints(dataset_name=dataset, datapoints=items)
-    if format == "json":
-        print_json([str(new_id) for new_id in ids])
-    elif ids:
-        click.echo("\n".join(map(str, ids)))
+    print_ids(ids, format)
 
 
 @click.command(epilog=examples("filestore delete support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))
@@ -99,24 +84,6 @@ def drop(settings: Settings, dataset: str, yes: bool) -> None:
     if not count:
         click.echo(f"Dataset '{one_line(dataset)}' has no datapoints.", err=True)
     click.echo(store.delete_dataset(dataset_name=dataset))
-
-
-def _read(file: str) -> tuple[bytes, str]:
-    """Return the bytes of a file, and what errors call it."""
-    if file != "-":
-        return Path(file).read_bytes(), file
-    if sys.stdin is None or sys.stdin.isatty():
-        raise click.UsageError("Give a FILE, or items on stdin: filestore insert DATASET < items.jsonl")
-    return sys.stdin.buffer.read(), "stdin"
-
-
-def _track(lines: Sequence[T]) -> Iterable[T]:
-    """Pass lines on, with a progress bar where somebody is watching and it takes a while."""
-    if len(lines) < _SLOW_FROM or not sys.stderr.isatty():
-        yield from lines
-        return
-    with click.progressbar(lines, label="Reading", file=sys.stderr) as watched:
-        yield from watched
 
 
 def _explain_others(store: FileStore, dataset: str, ids: Sequence[uuid.UUID], started: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import uuid
 from collections.abc import Iterable, Sequence
 
 import click
@@ -12,7 +13,7 @@ import click
 from filestore.cli.table import Column, render_table
 from filestore.codec import JSONValue, compact, dumps
 
-__all__ = ["TABLE_FORMATS", "print_json", "print_json_lines", "print_table"]
+__all__ = ["TABLE_FORMATS", "print_ids", "print_json", "print_json_lines", "print_table"]
 
 TABLE_FORMATS = click.Choice(["table", "json", "jsonl"])
 _PIPE_WIDTH = 160
@@ -24,6 +25,14 @@ _UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 def print_json(value: JSONValue) -> None:
     """Print one JSON document, indented."""
     _print_bytes(dumps(value))
+
+
+def print_ids(ids: Sequence[uuid.UUID], format: str) -> None:
+    """Print ids: one on each line, or as a JSON list."""
+    if format == "json":
+        print_json([str(one) for one in ids])
+    elif ids:
+        click.echo("\n".join(map(str, ids)))
 
 
 def print_json_lines(values: Iterable[JSONValue]) -> None:

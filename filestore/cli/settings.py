@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
     from filestore.store import FileStore
 
-__all__ = ["Settings", "dataset_argument", "examples", "function_option", "ids_argument"]
+__all__ = [
+    "Settings",
+    "dataset_argument",
+    "examples",
+    "function_option",
+    "ids_argument",
+    "ids_format_option",
+    "optional_ids_argument",
+    "parse_pair",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,18 @@ def parse_datapoint_id(text: str) -> uuid.UUID:
         raise click.BadParameter(f"'{escape_controls(text)}': {error}") from None
 
 
+def parse_pair(text: str) -> tuple[str, str]:
+    """Read `KEY=VALUE` on the command line.
+
+    Raises:
+        click.BadParameter: There is no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"'{escape_controls(text)}': expected KEY=VALUE")
+    return key, value
+
+
 def examples(*commands: str) -> str:
     r"""Return what stands below a command's options: how it is used.
 
@@ -80,5 +101,13 @@ def _complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: st
 
 
 dataset_argument = click.argument("dataset", shell_complete=_complete_dataset)
+optional_ids_argument = click.argument("ids", metavar="[ID...]", type=parse_datapoint_id, nargs=-1)
+ids_format_option = click.option(
+    "--format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the ids: one on each line, or as a JSON list.",
+)
 ids_argument = click.argument("ids", metavar="ID...", type=parse_datapoint_id, nargs=-1, required=True)
 function_option = click.option("--function-name", metavar="NAME", help="Only datapoints of this function.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from filestore.cli.output import TABLE_FORMATS, print_json, print_json_lines, print_table
 from filestore.cli.preview import preview_input, preview_output, preview_tags
+from filestore.cli.query_options import query_arguments, query_options
 from filestore.cli.settings import Settings, dataset_argument, examples, function_option, ids_argument
 from filestore.cli.table import Column
 from filestore.cli.terminal import escape_controls, one_line
@@ -71,6 +72,7 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
     epilog=examples(
         "filestore list support_conversations",
         "filestore list support_conversations --function-name reply --limit 20",
+        "filestore list support_conversations --tag split=test --since 2025-11-01 --search refund",
         "filestore list support_conversations --format jsonl | jq .output",
     )
 )
@@ -92,18 +94,30 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
     show_default=True,
     help="Leave out the N newest ones.",
 )
+@query_options
 @format_option
 @click.pass_obj
 def list_datapoints(
-    settings: Settings, dataset: str, function_name: str | None, limit: int, offset: int, format: str
+    settings: Settings,
+    dataset: str,
+    function_name: str | None,
+    limit: int,
+    offset: int,
+    format: str,
+    **query: Any,
 ) -> None:
     """List the datapoints of a dataset, newest first.
+
+    With a filter, a search or an order, the one updated last comes first instead, unless --order says otherwise.
 
     The table shortens what does not fit the terminal; `filestore get` prints a datapoint in full. The other formats
     print datapoints as the HTTP API does: json one list, jsonl one datapoint on each line.
     """
     store = settings.open_store()
-    page = store.list_datapoints(dataset_name=dataset, function_name=function_name, limit=limit, offset=offset)
+    arguments = query_arguments(**query)
+    page = store.list_datapoints(
+        dataset_name=dataset, function_name=function_name, limit=limit, offset=offset, **arguments
+    )
     values = [] if format == "table" else [datapoint.to_dict() for datapoint in page]
     rows = [_row(datapoint) for datapoint in page] if format == "table" else []
     _print(format, values, _DATAPOINT_COLUMNS, rows)
@@ -111,6 +125,8 @@ def list_datapoints(
         return
     if not page:
         _explain_empty(store, dataset, offset)
+    elif len(page) == limit and arguments:
+        click.echo(f"{limit} shown; --offset {offset + limit} for the next", err=True)
     elif len(page) == limit:
         total = store.count_datapoints(dataset_name=dataset, function_name=function_name)
         if offset + limit < total:

@@ -1,19 +1,24 @@
-"""Commands that look after the store itself: `init`, `recover`."""
+"""Commands that look after the store itself: `init`, `purge`, `recover`."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from filestore.cli.settings import Settings, examples
-from filestore.cli.terminal import one_line
+from filestore.cli.settings import Settings, dataset_argument, examples
+from filestore.cli.terminal import escape_controls, one_line
 from filestore.storage.initialize import initialize
 
 if TYPE_CHECKING:
     from filestore.storage.journal import Decision
 
-__all__ = ["init", "recover"]
+__all__ = ["init", "purge", "recover"]
+
+_AGE = re.compile(r"([0-9]{1,6})([dh])")
+_UNITS = {"d": "days", "h": "hours"}
 
 
 @click.command(epilog=examples("filestore init datasets"))
@@ -41,6 +46,34 @@ def init(settings: Settings, directory: str | None) -> None:
         f"  filestore{option} serve",
         err=True,
     )
+
+
+def _parse_age(text: str) -> timedelta:
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"'{escape_controls(text)}': expected a number of days or hours, such as 90d or 12h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.command(epilog=examples("filestore purge scratch --older-than 90d --dry-run"))
+@dataset_argument
+@click.option(
+    "--older-than", metavar="AGE", type=_parse_age, default="0d", help="Only what was deleted so long ago: 90d, 12h."
+)
+@click.option("--dry-run", is_flag=True, help="Remove nothing; only say what would go.")
+@click.pass_obj
+def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool) -> None:
+    """Remove the files of deleted datapoints for good.
+
+    Schemas and attached files that nothing uses any more go with them. They can then not be restored from the store;
+    what was committed is still in git's history. Prints the ids of the datapoints.
+    """
+    found = settings.open_store().purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=dry_run)
+    for one in found.datapoints:
+        click.echo(one)
+    verb = "would be removed" if dry_run else "removed; what was committed is still in git's history"
+    counts = f"{len(found.datapoints)} datapoints, {len(found.schemas)} schemas, {len(found.files)} files"
+    click.echo(f"{counts} {verb}", err=True)
 
 
 @click.command(epilog=examples("filestore recover --apply"))
