@@ -38,7 +38,7 @@ EXCEPTIONS = {
 }
 
 STORAGE_FLOORS = [
-    {"files", "layout", "locks", "repository"},
+    {"files", "layout", "locks", "patience", "repository"},
     {"index", "journal", "initialize", "config_files"},
     {"view"},
     {"dataset", "changes", "upkeep"},

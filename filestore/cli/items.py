@@ -66,7 +66,7 @@ def _unwrap(value: JSONValue, source: str) -> list[JSONValue]:
         items = value.get("datapoints")
         if isinstance(items, list):
             return items
-        if "function_name" in value:
+        if "function_name" in value or "id" in value:
             return [value]
     raise RequestError(
         f'{source}: expected a list of datapoints, one datapoint on each line, or {{"datapoints": [...]}}'

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.errors import NotFoundError, ReservedDatasetNameError
+from filestore.errors import NotFoundError, ReservedDatasetNameError, StorageError
 from filestore.ids import parse_directory_name
 from filestore.storage.dataset import Dataset
 from filestore.storage.files import Disk
-from filestore.storage.layout import DatasetLayout, Entry
+from filestore.storage.layout import INTERNAL, DatasetLayout, Entry
 
 __all__ = ["Datasets"]
 
@@ -61,9 +61,23 @@ class Datasets:
         return dataset if dataset.exists() else None
 
     def names(self) -> list[str]:
-        """Return the names of all dataset directories, sorted; some may hold no live datapoint."""
-        directories = filter(self._is_directory, self._disk.names(self._root))
+        """Return the names of all dataset directories, sorted; some may hold no live datapoint.
+
+        A committed change that waits for its recovery makes a dataset, too: git may have removed the directory.
+
+        Raises:
+            StorageError: The file system refused.
+        """
+        try:
+            directories = set(filter(self._is_directory, self._disk.names(self._root)))
+            directories.update(filter(self._has_pending, self._disk.names(f"{self._root}/{INTERNAL}")))
+        except OSError as error:
+            raise StorageError(f"{error.filename or self._root}: {error.strerror}") from error
         return sorted(name for name in map(parse_directory_name, directories) if name is not None)
+
+    def _has_pending(self, directory: str) -> bool:
+        name = parse_directory_name(directory)
+        return name is not None and self._disk.status(DatasetLayout.of(self._root, name).pending) is not None
 
     def _is_directory(self, directory: str) -> bool:
         try:
