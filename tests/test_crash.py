@@ -105,6 +105,8 @@ def assert_clean(root: Path, dataset: str = DATASET) -> None:
 Mailbox = Connection
 CONTEXT: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 """What starts other processes; `Any`, as only the concrete contexts have a `Process`."""
+if sys.platform != "win32":
+    CONTEXT.set_forkserver_preload([__name__])
 ANSWER_SECONDS = 60.0
 
 

@@ -2,7 +2,7 @@
 
 >>> schema = compile_schema({"type": "object", "required": ["answer"]})
 >>> schema.find_error({})
-SchemaMismatch(message='"answer" is a required property', pointer=(), schema_pointer=('required',))
+SchemaMismatch(message='"answer" is a required property', pointer=())
 
 Nothing outside a schema is ever fetched.
 """
@@ -13,16 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
-from jsonschema import ValidationError
 from jsonschema.protocols import Validator
 
 from filestore.codec import JSONValue, compact, parse_raw
 from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
 from filestore.schema.documents import check_document
 from filestore.schema.drafts import find_draft
-from filestore.schema.keywords import remember_visits
+from filestore.schema.applying import explain, remember_visits
 from filestore.schema.patterns import PatternTimeoutError
 
 __all__ = ["CompiledSchema", "SchemaMismatch", "compile_schema"]
@@ -35,8 +33,6 @@ class SchemaMismatch:
     message: str
     pointer: Pointer
     """The place in the value."""
-    schema_pointer: Pointer
-    """The place of the failing keyword in the schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,11 @@ class CompiledSchema:
         try:
             with remember_visits():
                 errors = self._validator.iter_errors(value)
-                return [_describe(error) for error in islice(errors, most)]
+                return [SchemaMismatch(explain(error), tuple(error.absolute_path)) for error in islice(errors, most)]
         except PatternTimeoutError as error:
-            return [SchemaMismatch(str(error), (), ())]
+            return [SchemaMismatch(str(error), ())]
         except RecursionError:
-            return [SchemaMismatch("The value is nested too deeply to be checked against this schema", (), ())]
+            return [SchemaMismatch("The value is nested too deeply to be checked against this schema", ())]
 
     def is_valid(self, value: JSONValue) -> bool:
         """Tell whether the value fits."""
@@ -82,13 +78,6 @@ class CompiledSchema:
             )
 
 
-def _describe(error: ValidationError) -> SchemaMismatch:
-    message = error.message
-    if error.validator is None:  # the schema `false`: the package quotes as Python does
-        message = f"False schema does not allow {compact(error.instance)}"
-    return SchemaMismatch(message, tuple(error.absolute_path), tuple(error.absolute_schema_path))
-
-
 def compile_schema(schema: JSONValue) -> CompiledSchema:
     """Compile a schema, or return what it was compiled to before.
 
@@ -101,15 +90,13 @@ def compile_schema(schema: JSONValue) -> CompiledSchema:
 # Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
 @lru_cache(maxsize=256)
 def _compile(text: str) -> CompiledSchema:
-    schema: Any = parse_raw(text)
+    schema, document = parse_raw(text), parse_raw(text)
     if not isinstance(schema, dict | bool):
         raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
     draft = find_draft(schema)
     try:
-        with remember_visits():
-            for error in draft.metaschema_validator.iter_errors(schema):
-                raise SchemaCompileError(error.message)
-        document = check_document(parse_raw(text), draft)
+        draft.check_schema(schema)
+        check_document(document, draft)
     except RecursionError:
         raise SchemaCompileError("The schema is nested too deeply") from None
     return CompiledSchema(schema, draft.validator_for(document))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urldefrag
 
-from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import SchemaResource
 
+from filestore.codec import compact
 from filestore.errors import SchemaCompileError
-from filestore.schema.drafts import KNOWN_SCHEMAS, Draft
+from filestore.schema.drafts import Draft
+from filestore.schema.formats import is_uri_reference
 from filestore.schema.patterns import compile_pattern
 
 __all__ = ["check_document"]
 
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
-
-def check_document(document: Any, draft: Draft) -> Any:
-    """Check the references and patterns of a schema document, and return it as the package is to see it.
+def check_document(document: Any, draft: Draft) -> None:
+    """Check the references and patterns of a schema document, and make it ready for the package.
 
     Args:
         document: A schema that fits its metaschema; it is changed.
@@ -27,79 +26,85 @@ def check_document(document: Any, draft: Draft) -> Any:
     Raises:
         SchemaCompileError: A reference leads to nothing inside the document, or a pattern is none.
     """
-    _rewrite_dependencies(document)
-    resource = draft.specification.create_resource(document)
-    registry: Registry[Any] = KNOWN_SCHEMAS.with_resource(draft.specification.id_of(document) or "", resource)
-    _check(resource, registry.resolver_with_root(resource), draft, set())
-    return document
+    check = _Check(draft)
+    check.prepare(document)
+    resolver = draft.resolver_for(document)
+    check.check_outward(document, resolver)
+    check.check_applied(document, resolver)
 
 
-def _check(resource: SchemaResource, resolver: Any, draft: Draft, seen: set[int]) -> None:
-    schema = resource.contents
-    if not isinstance(schema, dict) or id(schema) in seen:
-        return
-    seen.add(id(schema))
-    for keyword in _REFERENCES:
-        target = schema.get(keyword)
-        if isinstance(target, str):
-            _check_target(_look_up(resolver, target), draft, seen)
-    if draft.ref_hides_siblings and isinstance(schema.get("$ref"), str):
-        return
-    _check_patterns(schema)
-    for part in resource.subresources():
-        _check(part, resolver.in_subresource(part), draft, seen)
+class _Check:
+    """One pass over a document."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.prepared: set[int] = set()
+        """The schemas, by their ids, that are known to fit the metaschema."""
+        self.applied: set[int] = set()
+
+    def prepare(self, schema: Any) -> None:
+        """Check the ids, and remove each `$schema`: one draft is that of the whole document."""
+        if not isinstance(schema, dict):
+            return
+        self.prepared.add(id(schema))
+        schema.pop("$schema", None)
+        identifier = self.draft.specification.id_of(schema)
+        if identifier is not None:
+            _check_uri(identifier)
+        for subschema in self.draft.iter_subschemas(schema):
+            self.prepare(subschema)
+
+    def check_outward(self, schema: Any, resolver: Any) -> None:
+        """Check that all documents that are referred to are known, also where nothing applies the reference."""
+        if not isinstance(schema, dict):
+            return
+        resolver = resolver.in_subresource(self.draft.specification.create_resource(schema))
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and not reference.startswith("#"):
+            _check_uri(reference)
+            _look_up(resolver, reference, urldefrag(reference).url)
+        for subschema in self.draft.iter_subschemas(schema):
+            self.check_outward(subschema, resolver)
+
+    def check_applied(self, schema: Any, resolver: Any) -> None:
+        """Check what is applied: that its references lead to schemas, and its patterns are some."""
+        if not isinstance(schema, dict) or id(schema) in self.applied:
+            return
+        self.applied.add(id(schema))
+        resolver = resolver.in_subresource(self.draft.specification.create_resource(schema))
+        for keyword in ("$ref", "$dynamicRef"):
+            if keyword in schema and keyword in self.draft.own:
+                _check_uri(schema[keyword])
+                self._check_target(_look_up(resolver, schema[keyword], schema[keyword]))
+        if self.draft.ref_hides_siblings and "$ref" in schema:
+            return
+        for pattern in (*([schema["pattern"]] if "pattern" in schema else ()), *schema.get("patternProperties", ())):
+            compile_pattern(pattern)
+        for subschema in self.draft.iter_applied(schema):
+            self.check_applied(subschema, resolver)
+
+    def _check_target(self, target: Any) -> None:
+        schema = target.contents
+        if not isinstance(schema, dict | bool):
+            raise SchemaCompileError(f'{compact(schema)} is not of types "boolean", "object"')
+        document = target.resolver.lookup("#").contents
+        if any(document is self.draft.metaschemas[uri].contents for uri in self.draft.metaschemas):
+            return
+        if isinstance(schema, dict) and id(schema) not in self.prepared:
+            self.draft.check_schema(schema)
+            self.prepare(schema)
+        self.check_applied(schema, target.resolver)
 
 
-def _look_up(resolver: Any, reference: str) -> Any:
+def _check_uri(text: str) -> None:
+    if not is_uri_reference(text):
+        raise SchemaCompileError(f"Invalid URI reference '{text}'")
+
+
+def _look_up(resolver: Any, reference: str, looked_up: str) -> Any:
     try:
-        return resolver.lookup(reference)
-    except Unresolvable:
+        return resolver.lookup(looked_up)
+    except (Unresolvable, ValueError, TypeError):  # the last two from a pointer into a number or the like
         raise SchemaCompileError(
             f"Reference '{reference}' leads to nothing in the schema; other documents are never fetched"
         ) from None
-
-
-_HOLDERS = (
-    *("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"),
-    *("unevaluatedItems", "unevaluatedProperties"),
-)
-_MAPS = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
-_LISTS = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
-
-
-def _rewrite_dependencies(schema: Any) -> None:
-    """Spell every name list in `dependencies` as a schema: the package's look-up of references trips over a mixture."""
-    if not isinstance(schema, dict):
-        return
-    dependencies = schema.get("dependencies")
-    if isinstance(dependencies, dict):
-        for name, needed in dependencies.items():
-            if isinstance(needed, list):
-                dependencies[name] = {"required": needed}
-    parts = [schema.get(keyword) for keyword in _HOLDERS]
-    parts += [part for keyword in _MAPS if isinstance(schema.get(keyword), dict) for part in schema[keyword].values()]
-    parts += [part for keyword in _LISTS if isinstance(schema.get(keyword), list) for part in schema[keyword]]
-    for part in parts:
-        _rewrite_dependencies(part)
-
-
-def _check_target(found: Any, draft: Draft, seen: set[int]) -> None:
-    if not isinstance(found.contents, dict | bool):
-        raise SchemaCompileError(f"A reference leads to {type(found.contents).__name__}, which is no schema")
-    if not _is_known(found.contents):
-        _check(Resource(found.contents, draft.specification), found.resolver, draft, seen)
-
-
-def _is_known(contents: Any) -> bool:
-    """Tell whether a schema is one of the drafts' own, which need no check and must not be changed."""
-    return any(contents is resource.contents for resource in map(KNOWN_SCHEMAS.__getitem__, KNOWN_SCHEMAS))
-
-
-def _check_patterns(schema: dict[str, Any]) -> None:
-    pattern = schema.get("pattern")
-    if isinstance(pattern, str):
-        compile_pattern(pattern)
-    properties = schema.get("patternProperties")
-    if isinstance(properties, dict):
-        for text in properties:
-            compile_pattern(text)

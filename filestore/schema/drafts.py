@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import attrs
-import referencing.jsonschema
+import referencing.jsonschema as specifications
 from jsonschema import validators
 from jsonschema.protocols import Validator
 from jsonschema_specifications import REGISTRY
+from referencing import Registry
 from referencing.jsonschema import SchemaRegistry, Specification
 
 from filestore.codec import JSONValue
 from filestore.errors import SchemaCompileError
 from filestore.schema import keywords
+from filestore.schema.applying import Keyword, explain, remember_visits
 from filestore.schema.formats import DRAFT4_FORMATS, DRAFT6_FORMATS, DRAFT7_FORMATS
+from filestore.schema.values import make_format
 
-__all__ = ["KNOWN_SCHEMAS", "Draft", "find_draft"]
+__all__ = ["Draft", "find_draft"]
 
-KNOWN_SCHEMAS: SchemaRegistry = REGISTRY
-"""The drafts' own metaschemas: all that a `$ref` finds outside its document."""
+_MAPS = {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,32 @@ class Draft:
 
     Attributes:
         base: The package's validator class.
-        specification: How the draft finds ids, anchors and subschemas.
+        family: How the draft finds ids and anchors.
         formats: The formats it asserts.
         own: The keywords that answer differently from the package's.
+        holders: The keywords that hold subschemas.
         ref_hides_siblings: Whether keywords beside `$ref` are ignored.
+        also_strings: Keywords that must be strings, though the metaschema does not say so.
     """
 
     base: type[Validator]
-    specification: Specification
+    family: Specification
     formats: Mapping[str, Callable[[str], bool]]
-    own: Mapping[str, keywords.Keyword]
+    own: Mapping[str, Keyword]
+    holders: frozenset[str]
     ref_hides_siblings: bool = False
+    also_strings: tuple[str, ...] = field(default=())
 
     @cached_property
     def _class(self) -> Any:
         extended: Any = validators.create(
             meta_schema=self.base.META_SCHEMA,
-            validators={**self.base.VALIDATORS, **self.own, "format": keywords.make_format(self.formats)},
+            validators={**self.base.VALIDATORS, **self.own, "format": make_format(self.formats)},
             type_checker=self.base.TYPE_CHECKER,
             id_of=self.base.ID_OF,
             applicable_validators=self._applicable,
         )
-        # The package's own `evolve` would go on with the package's class wherever a subschema has a `$schema`.
+        # The package's own `evolve` would go on with the package's class wherever a schema has a `$schema`.
         extended.evolve = attrs.evolve
         return extended
 
@@ -63,43 +69,111 @@ class Draft:
         return keywords.order_keywords(schema)
 
     @cached_property
-    def metaschema_validator(self) -> Validator:
-        """What a schema of this draft must fit."""
-        return self.validator_for(dict(self.base.META_SCHEMA))
+    def specification(self) -> Specification:
+        """How references are followed."""
+        # The package's own finds no subschemas in `dependencies` that also hold lists of names.
+        return attrs.evolve(self.family, subresources_of=self.iter_subschemas)
+
+    @cached_property
+    def metaschemas(self) -> SchemaRegistry:
+        """The draft's own metaschemas: all that a `$ref` finds outside its document."""
+        root = self.base.ID_OF(self.base.META_SCHEMA).removesuffix("#").removesuffix("schema")
+        return Registry().with_resources((uri, REGISTRY[uri]) for uri in REGISTRY if uri.startswith(root))
+
+    @cached_property
+    def _metaschema_validator(self) -> Validator:
+        metaschema: Any = dict(self.base.META_SCHEMA)
+        strings = {keyword: {"type": "string"} for keyword in self.also_strings}
+        return self.validator_for(metaschema | {"properties": metaschema.get("properties", {}) | strings})
+
+    def check_schema(self, schema: JSONValue) -> None:
+        """Check a schema against the metaschema.
+
+        Raises:
+            SchemaCompileError: It does not fit.
+        """
+        with remember_visits():
+            for error in self._metaschema_validator.iter_errors(schema):
+                raise SchemaCompileError(explain(error))
+
+    def resolver_for(self, document: JSONValue) -> Any:
+        """Return what follows the references of a document."""
+        return self.metaschemas.resolver_with_root(self.specification.create_resource(document))
 
     def validator_for(self, document: JSONValue) -> Validator:
         """Return a validator for a schema whose references have been checked."""
-        validator: Validator = self._class(document, registry=KNOWN_SCHEMAS)
+        validator: Validator = self._class(document, registry=self.metaschemas, _resolver=self.resolver_for(document))
         return validator
 
+    def iter_subschemas(self, schema: Any) -> Iterator[Any]:
+        """Yield the subschemas that the keywords of a schema hold, those that only wait for a reference included."""
+        for _, subschema in self._iter_held(schema):
+            yield subschema
 
-_SPECIFICATIONS = referencing.jsonschema
+    def iter_applied(self, schema: Any) -> Iterator[Any]:
+        """Yield the subschemas that the keywords of a schema apply."""
+        idle = {"$defs", "definitions", "contentSchema"}
+        if "if" not in schema:
+            idle |= {"then", "else"}
+        if not isinstance(schema.get("items"), list):
+            idle.add("additionalItems")
+        for keyword, subschema in self._iter_held(schema):
+            if keyword not in idle:
+                yield subschema
+
+    def _iter_held(self, schema: Any) -> Iterator[tuple[str, Any]]:
+        for keyword, value in schema.items() if isinstance(schema, dict) else ():
+            if keyword in self.holders:
+                parts = value.values() if keyword in _MAPS else value if isinstance(value, list) else [value]
+                for part in parts:
+                    if isinstance(part, dict | bool):  # not the list of names that `dependencies` may hold
+                        yield keyword, part
+
+
+_HOLDERS4 = frozenset(
+    {
+        *("additionalItems", "additionalProperties", "allOf", "anyOf", "definitions", "dependencies", "items"),
+        *("not", "oneOf", "patternProperties", "properties"),
+    }
+)
+_HOLDERS6 = _HOLDERS4 | {"contains", "propertyNames"}
+_HOLDERS7 = _HOLDERS6 | {"if", "then", "else"}
+_HOLDERS201909 = _HOLDERS7 | {
+    *("$defs", "contentSchema", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"),
+}
+_HOLDERS202012 = _HOLDERS201909 - {"additionalItems"} | {"prefixItems"}
+
 _DRAFT4 = Draft(
     validators.Draft4Validator,
-    _SPECIFICATIONS.DRAFT4,
+    specifications.DRAFT4,
     DRAFT4_FORMATS,
-    {**keywords.COMMON, **keywords.DRAFT4},
+    keywords.DRAFT4,
+    _HOLDERS4,
     ref_hides_siblings=True,
+    also_strings=("$ref",),
 )
 _DRAFT6 = Draft(
     validators.Draft6Validator,
-    _SPECIFICATIONS.DRAFT6,
+    specifications.DRAFT6,
     DRAFT6_FORMATS,
-    {**keywords.COMMON, **keywords.CONTENT},
+    keywords.DRAFT6,
+    _HOLDERS6,
     ref_hides_siblings=True,
+    also_strings=("contentEncoding", "contentMediaType"),
 )
 _DRAFT7 = Draft(
     validators.Draft7Validator,
-    _SPECIFICATIONS.DRAFT7,
+    specifications.DRAFT7,
     DRAFT7_FORMATS,
-    {**keywords.COMMON, **keywords.CONTENT},
+    keywords.DRAFT7,
+    _HOLDERS7,
     ref_hides_siblings=True,
 )
 _DRAFT201909 = Draft(
-    validators.Draft201909Validator, _SPECIFICATIONS.DRAFT201909, {}, {**keywords.COMMON, **keywords.UNEVALUATED}
+    validators.Draft201909Validator, specifications.DRAFT201909, {}, keywords.DRAFT201909, _HOLDERS201909
 )
 _DRAFT202012 = Draft(
-    validators.Draft202012Validator, _SPECIFICATIONS.DRAFT202012, {}, {**keywords.COMMON, **keywords.UNEVALUATED}
+    validators.Draft202012Validator, specifications.DRAFT202012, {}, keywords.DRAFT202012, _HOLDERS202012
 )
 _SCHEME = re.compile("https?:")
 _BY_NAME = {

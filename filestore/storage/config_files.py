@@ -16,6 +16,7 @@ from filestore.function_config import parse_config
 from filestore.functions import EMPTY_CONFIG, FunctionConfig
 from filestore.schema import compile_schema
 from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
+from filestore.storage.patience import RECENT_NS, Patience
 
 __all__ = ["ConfigFiles"]
 
@@ -52,11 +53,21 @@ class ConfigFiles:
             documents = self._find_documents()
             if self._known is None or self._known.documents != documents or self._known.files.have_changed():
                 self._known = None  # a mistake is not remembered: the next call looks whether it is still there
-                self._known = self._load(documents)
+                self._known = self._load_patiently(documents)
             return self._known.config
 
-    def _load(self, documents: list[str]) -> _Snapshot:
-        files = _Files(self._base, self._root if self._pattern is None else None)
+    def _load_patiently(self, documents: list[str]) -> _Snapshot:
+        """Load a config, giving an editor that is just writing a file of it the time to finish."""
+        patience = Patience()
+        while True:
+            files = _Files(self._base, self._root if self._pattern is None else None)
+            try:
+                return self._load(documents, files)
+            except ConfigError:
+                if not files.is_any_recent() or patience.is_over():
+                    raise
+
+    def _load(self, documents: list[str], files: _Files) -> _Snapshot:
         if not documents:
             return _Snapshot(documents, files, EMPTY_CONFIG)
         texts = [(path, _read_document(files, path)) for path in documents]
@@ -124,6 +135,11 @@ class _Files:
             self.young.add(place)
         self.signatures.setdefault(place, signature(status))
         return data
+
+    def is_any_recent(self) -> bool:
+        """Tell whether a file changed so lately that somebody may still be writing it."""
+        now = time.time_ns()
+        return any(abs(now - changed) < RECENT_NS for _, _, changed, _ in self.signatures.values())
 
     def have_changed(self) -> bool:
         """Tell whether a file is no longer as it was read, as far as that can be seen."""

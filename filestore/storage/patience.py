@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["Patience", "is_recent", "is_settled"]
+__all__ = ["RECENT_NS", "Patience", "is_recent", "is_settled"]
 
 _SECONDS = 0.25
 _FEWEST_LOOKS = 10
@@ -17,7 +17,7 @@ _FEWEST_LOOKS = 10
 _PAUSE_SECONDS = 0.002
 _GAP_NS = 60_000_000
 """In a directory that has not changed for so long, no name is on its way."""
-_RECENT_NS = 1_000_000_000
+RECENT_NS = 1_000_000_000
 """What is missing or torn is waited for only where something changed within this time."""
 
 
@@ -54,4 +54,4 @@ def is_recent(status: os.stat_result | None, now_ns: int) -> bool:
         status: Its status.
         now_ns: The time, taken before the look at what it lacks.
     """
-    return status is not None and abs(now_ns - status.st_mtime_ns) < _RECENT_NS
+    return status is not None and abs(now_ns - status.st_mtime_ns) < RECENT_NS
