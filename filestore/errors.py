@@ -48,6 +48,8 @@ class RequestError(FilestoreError, ValueError):
     """A request that cannot be carried out as it stands; nothing was changed."""
 
     status = 400
+    item: int | None = None
+    """Which item of the request it is about, from 0, where it is about one."""
 
 
 class JSONTextError(RequestError):

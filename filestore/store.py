@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,10 +131,10 @@ class FileStore:
         dataset = self._datasets.get(dataset_name)
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
         ids = self._id_maker.make(len(items))
-        parsed = [
-            requests.parse_bulk_item(item, index, new_id)
-            for index, (item, new_id) in enumerate(zip(items, ids, strict=True))
-        ]
+        parsed = []
+        for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
+            with _naming_item(index):
+                parsed.append(requests.parse_bulk_item(item, index, new_id))
         _insert(dataset, parsed)
         return ids
 
@@ -231,8 +232,9 @@ class FileStore:
             }
             return self.query_datapoints(dataset_name=dataset_name, query=parse_list_query(to_json_value(body)))
         limit = 100 if limit is None else limit
-        if limit < 0 or offset < 0:
-            raise RequestError("limit and offset must not be negative")
+        for value in (limit, offset):
+            if not isinstance(value, int) or value < 0:
+                raise RequestError(f"limit and offset are whole numbers from 0 on, not {value!r}")
         dataset = self._datasets.find(dataset_name)
         if limit == 0 or dataset is None:
             return []
@@ -268,13 +270,11 @@ class FileStore:
         _refuse_empty(items)
         config = self.config
         ids = self._id_maker.make(len(items))
-        _insert(
-            dataset,
-            [
-                (build_created(item, dataset_name, new_id, config), item.files)
-                for item, new_id in zip(items, ids, strict=True)
-            ],
-        )
+        built = []
+        for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
+            with _naming_item(index):
+                built.append((build_created(item, dataset_name, new_id, config), item.files))
+        _insert(dataset, built)
         return ids
 
     def query_datapoints(self, *, dataset_name: str, query: ListQuery) -> list[Datapoint]:
@@ -565,7 +565,9 @@ class FileStore:
         try:
             return parse_list(to_json_value(requests), lambda value: parse(value, directory))
         except ShapeError as error:
-            raise error.within("datapoints") from None
+            placed = error.within("datapoints")
+            placed.item = next((step for step in error.pointer if isinstance(step, int)), None)
+            raise placed from None
 
     def _write_existing(
         self, dataset: Dataset, plan: Callable[[DatasetView], tuple[Change, Result]], first: uuid.UUID
@@ -588,6 +590,16 @@ def parse_id(value: Id) -> uuid.UUID:
     if not isinstance(text, str):
         raise InvalidIdError(f"a datapoint id is a UUID, not {type(value).__name__}")
     return parse_uuid(text)
+
+
+@contextmanager
+def _naming_item(index: int) -> Iterator[None]:
+    """Note in a refusal which item of the request it is about."""
+    try:
+        yield
+    except RequestError as error:
+        error.item = index
+        raise
 
 
 def _insert(dataset: Dataset, parsed: Sequence[tuple[Datapoint, dict[str, bytes]]]) -> None:

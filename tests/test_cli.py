@@ -151,7 +151,8 @@ def test_what_is_typed_wrong_exits_with_2(root: Path, store: FileStore, typed: l
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "init"])
 def test_a_root_that_does_not_exist_exits_with_2_and_says_how_to_make_it(tmp_path: Path, name: str) -> None:
     missing = tmp_path / "missing"
-    needed = {"get": ["demo", UNKNOWN_ID], "delete": ["demo", UNKNOWN_ID], "datasets": [], "recover": [], "serve": []}
+    needed = {name: ["demo", UNKNOWN_ID] for name in ("get", "delete", "clone", "restore")}
+    needed |= {"datasets": [], "recover": [], "serve": []}
 
     result = run(missing, name, *needed.get(name, ["demo"]))
 
@@ -365,7 +366,11 @@ def test_datasets_are_listed_with_their_counts(root: Path, store: FileStore) -> 
 def test_a_store_without_datapoints_prints_nothing_and_says_so(root: Path) -> None:
     result = run(root, "datasets")
 
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"There are no datapoints in {root}.\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "",
+        f"There are no datapoints in {root}; --root names another store.\n",
+    )
     assert run(root, "datasets", "--format", "json").stdout == "[]\n"
     assert run(root, "datasets", "--format", "jsonl").stdout == ""
 
@@ -422,7 +427,9 @@ def test_list_says_how_many_more_there_are(root: Path, store: FileStore) -> None
             id="beyond the end",
         ),
         pytest.param(
-            ["support", "--function-name", "other"], "No datapoints found in dataset 'support'.\n", id="filter"
+            ["support", "--function-name", "other"],
+            "No datapoints found in dataset 'support' that match.\n",
+            id="filter",
         ),
         pytest.param(["support", "--limit", "0"], "", id="none wanted"),
     ],
@@ -559,8 +566,8 @@ def test_insert_reads_items_of_the_v1_api_where_asked(root: Path, store: FileSto
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        pytest.param("", "stdin: there is nothing to insert, not even an empty list", id="empty"),
-        pytest.param("\n \n", "stdin: there is nothing to insert, not even an empty list", id="blank"),
+        pytest.param("", "stdin is empty", id="empty"),
+        pytest.param("\n \n", "stdin is empty", id="blank"),
         pytest.param('"text"', "stdin: expected a list of datapoints", id="no list"),
         pytest.param('{"a": 1}', "stdin: expected a list of datapoints", id="no item"),
         pytest.param('{"datapoints": 1}', "stdin: expected a list of datapoints", id="no list in the body"),
@@ -582,7 +589,7 @@ def test_insert_takes_all_items_or_none(root: Path, store: FileStore) -> None:
     result = run(root, "insert", "demo", stdin=json.dumps([*TWO, {"type": "chat", "function_name": "reply"}]))
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: Failed to deserialize chat datapoint 2: missing field `input`\n"
+    assert result.stderr == "Error: stdin: item 3: Failed to deserialize chat datapoint 2: missing field `input`\n"
     assert store.dataset_names() == []
 
 
@@ -618,15 +625,16 @@ def test_delete_prints_how_many_it_deleted(root: Path, store: FileStore) -> None
 
 
 def test_deleting_again_is_no_failure_but_an_unknown_id_is_one(root: Path, store: FileStore) -> None:
-    one, two = store.bulk_insert_datapoints(dataset_name="demo", datapoints=[chat("a"), chat("b")])
+    one, two, three = store.bulk_insert_datapoints(dataset_name="demo", datapoints=[chat("a"), chat("b"), chat("c")])
     run(root, "delete", "demo", str(one))
 
     again = run(root, "delete", "demo", str(one), str(two))
-    unknown = run(root, "delete", "demo", UNKNOWN_ID)
+    unknown = run(root, "delete", "demo", UNKNOWN_ID, str(three))
 
     assert (again.exit_code, again.stdout, again.stderr) == (0, "1\n", f"{one}: had been deleted before\n")
-    assert (unknown.exit_code, unknown.stdout) == (1, "0\n")
-    assert unknown.stderr == f"{UNKNOWN_ID}: there is no such datapoint in dataset 'demo'\n"
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert unknown.stderr == f"{UNKNOWN_ID}: there is no such datapoint in dataset 'demo'\nNothing was deleted.\n"
+    assert [found.id for found in store.list_datapoints(dataset_name="demo")] == [three]
 
 
 def test_drop_deletes_all_without_asking_where_told_so(root: Path, store: FileStore) -> None:

@@ -88,7 +88,8 @@ def test_clone_restore_and_purge(root: Path, store: FileStore) -> None:
     assert dry.stdout == f"{other}\n"
     assert snapshot(root) == before
     assert run(root, "purge", "demo", "--older-than", "1d").stdout == ""
-    done = run(root, "purge", "demo")
+    assert run(root, "purge", "demo", stdin="").exit_code == 2
+    done = run(root, "purge", "demo", "--yes")
     assert done.stdout == f"{other}\n"
     assert "git's history" in done.stderr
     assert [name for name in snapshot(root) if name.startswith("demo/")] == [f"demo/{one}.json"]
@@ -106,3 +107,13 @@ def test_list_filters_searches_and_orders(root: Path, store: FileStore) -> None:
     assert listed("--since", "2000-01-01", "--until", "2000-01-02T00:00:00Z") == []
     assert listed("--search", "PEAR", "--order", "relevance") == ["pear pear", "a pear"]
     assert len(listed("--order", "updated:asc", "--limit", "2")) == 2
+
+
+def test_a_refused_item_is_named_by_its_line_and_a_misspelt_field_is_warned_of(root: Path, store: FileStore) -> None:
+    good = json.dumps(chat("a"))
+    bad = json.dumps({"type": "chat", "function_name": "reply"})
+    done = run(root, "insert", "demo", stdin=f"{good}\n\n{bad}\n")
+    assert done.stderr == "Error: stdin:3: Failed to deserialize chat datapoint 1: missing field `input`\n"
+    done = run(root, "insert", "demo", stdin=json.dumps(chat("a", tagz={})))
+    assert done.exit_code == 0
+    assert done.stderr == "Warning: stdin: item 1: `tagz` is ignored; did you mean `tags`?\n"

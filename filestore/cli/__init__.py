@@ -15,7 +15,7 @@ import click
 from filestore import __version__
 from filestore.cli.settings import Settings
 from filestore.cli.terminal import escape_controls
-from filestore.errors import FilestoreError
+from filestore.errors import FileContentError, FilestoreError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -73,6 +73,9 @@ class LazyGroup(click.Group):
         """Run a command; what the store or the system refuses becomes one line and an exit code."""
         try:
             return super().invoke(ctx)
+        except FileContentError as error:
+            _report(f"{ctx.params['root']}/{error}".removeprefix("./"))
+            raise click.exceptions.Exit(error.exit_code) from None
         except FilestoreError as error:
             _report(str(error))
             raise click.exceptions.Exit(error.exit_code) from None

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
-from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 
-from filestore.cli.items import parse_items
+from filestore.cli.items import naming_places, parse_items
 from filestore.cli.output import print_ids
-from filestore.cli.reading import read_input, track
+from filestore.cli.reading import confirm, read_input, track, warn_of_unknown_fields
 from filestore.cli.settings import Settings, dataset_argument, examples, ids_argument, ids_format_option
 from filestore.cli.terminal import one_line
-from filestore.store import FileStore
 
 __all__ = ["delete", "drop", "insert"]
 
@@ -40,31 +36,40 @@ def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -
     """
     store = settings.open_store()
     items = parse_items(*read_input(file, "filestore insert DATASET < items.jsonl"), track)
-    if v1:
-        ids = store.create_datapoints(dataset_name=dataset, requests=items)
-    else:
-        ids = store.bulk_insert_datapoints(dataset_name=dataset, datapoints=items)
+    with naming_places(items):
+        if v1:
+            ids = store.create_datapoints(dataset_name=dataset, requests=items.values)
+        else:
+            ids = store.bulk_insert_datapoints(dataset_name=dataset, datapoints=items.values)
+    warn_of_unknown_fields(items)
+    if not ids:
+        click.echo("0 datapoints inserted", err=True)
     print_ids(ids, format)
 
 
-@click.command(epilog=examples("filestore delete support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))
+@click.command(epilog=examples("filestore delete support_conversations 019a6c71-e0fc-77b8-81cb-704b0be307c6"))
 @dataset_argument
 @ids_argument
 @click.pass_obj
 def delete(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...]) -> None:
     """Delete datapoints; their files stay.
 
-    A deleted datapoint is no longer listed. All are deleted at once, or none. Prints how many were deleted, and on
-    stderr which of the ids were not: it is no failure if one had been deleted before, but it is one if there has
-    never been such a datapoint.
+    A deleted datapoint is no longer listed. All are deleted at once, or none: it is no failure if one had been deleted
+    before, but it is one if there has never been such a datapoint. Prints how many were deleted.
     """
     store = settings.open_store()
     wanted = list(dict.fromkeys(ids))
-    started = datetime.now(UTC)
-    deleted = store.delete_datapoints(dataset_name=dataset, ids=wanted)
-    click.echo(deleted)
-    if deleted < len(wanted) and not _explain_others(store, dataset, wanted, started):
+    known = {found.id: found for found in store.get_datapoints(ids=wanted, dataset_name=dataset)}
+    missing = [one for one in wanted if one not in known]
+    for one in missing:
+        click.echo(f"{one}: there is no such datapoint in dataset '{one_line(dataset)}'", err=True)
+    if missing:
+        click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(1)
+    click.echo(store.delete_datapoints(dataset_name=dataset, ids=wanted))
+    for one in wanted:
+        if known[one].staled_at is not None:
+            click.echo(f"{one}: had been deleted before", err=True)
 
 
 @click.command(epilog=examples("filestore drop scratch --yes"))
@@ -78,30 +83,12 @@ def drop(settings: Settings, dataset: str, yes: bool) -> None:
     """
     store = settings.open_store()
     count = store.count_datapoints(dataset_name=dataset)
-    if count and not yes and not _confirm(f"Delete {_counted(count)} of dataset '{one_line(dataset)}'?"):
+    if count and not yes and not confirm(f"Delete {_counted(count)} of dataset '{one_line(dataset)}'?"):
         click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(1)
     if not count:
         click.echo(f"Dataset '{one_line(dataset)}' has no datapoints.", err=True)
     click.echo(store.delete_dataset(dataset_name=dataset))
-
-
-def _explain_others(store: FileStore, dataset: str, ids: Sequence[uuid.UUID], started: datetime) -> bool:
-    """Say which ids could not be deleted; tell whether all of them are at least deleted by now."""
-    known = {found.id: found for found in store.get_datapoints(ids=ids, dataset_name=dataset)}
-    for datapoint_id in ids:
-        found = known.get(datapoint_id)
-        if found is None:
-            click.echo(f"{datapoint_id}: there is no such datapoint in dataset '{one_line(dataset)}'", err=True)
-        elif found.staled_at is not None and found.staled_at < started:
-            click.echo(f"{datapoint_id}: had been deleted before", err=True)
-    return len(known) == len(ids)
-
-
-def _confirm(question: str) -> bool:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to ask on: --yes deletes without asking.")
-    return click.confirm(question, err=True)
 
 
 def _counted(count: int) -> str:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from filestore.codec import JSONValue, loads
-from filestore.errors import JSONTextError, RequestError
+from filestore.errors import JSONTextError, RequestError, suggest_name
 
-__all__ = ["parse_items"]
+__all__ = ["Items", "find_unknown_fields", "naming_places", "parse_items"]
+
+KNOWN_FIELDS = (
+    *("type", "function_name", "input", "output", "output_schema", "tags", "name", "episode_id"),
+    *("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools"),
+)
+UNREAD_FIELDS = (
+    *("id", "dataset_name", "is_deleted", "is_custom", "staled_at", "updated_at", "source_inference_id", "tool_params"),
+    *("auxiliary", "snapshot_hash"),
+)
+"""Fields of a datapoint that the API returned: an insert does not read them, and nobody expects it to."""
 
 Line = tuple[int, bytes]
 """The number of a line, from 1, and its text."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def parse_items(data: bytes, source: str, track: Callable[[Sequence[Line]], Iterable[Line]] = iter) -> list[JSONValue]:
+class Items(NamedTuple):
+    """The items of a file, and how errors name the place of each."""
+
+    values: list[JSONValue]
+    places: list[str]
+
+
+def parse_items(data: bytes, source: str, track: Callable[[Sequence[Line]], Iterable[Line]] = iter) -> Items:
     r"""Read the items of an insert.
 
     Args:
@@ -26,19 +45,21 @@ def parse_items(data: bytes, source: str, track: Callable[[Sequence[Line]], Iter
         RequestError: `source:line:column: reason`.
 
     >>> parse_items(b'{"function_name": "f"}\n\n{"function_name": "g"}\n', "items.jsonl")
-    [{'function_name': 'f'}, {'function_name': 'g'}]
+    Items(values=[{'function_name': 'f'}, {'function_name': 'g'}], places=['items.jsonl:1', 'items.jsonl:3'])
     >>> parse_items(b'{"function_name": "f"}\n{"function_name"}\n', "items.jsonl")
     Traceback (most recent call last):
     filestore.errors.RequestError: items.jsonl:2:17: ...
     """
     data = data.removeprefix(_BYTE_ORDER_MARK)
     if not data.strip():
-        raise RequestError(f"{source}: there is nothing to insert, not even an empty list")
+        raise RequestError(f"{source} is empty")
     numbered = ((number, line.strip()) for number, line in enumerate(data.split(b"\n"), 1))
     lines = [(number, line) for number, line in numbered if line]
     if _is_json_lines(lines):
-        return [_loads(line, source, number - 1) for number, line in track(lines)]
-    return _unwrap(_loads(data, source), source)
+        values = [_loads(line, source, number - 1) for number, line in track(lines)]
+        return Items(values, [f"{source}:{number}" for number, _ in lines])
+    values = _unwrap(_loads(data, source), source)
+    return Items(values, [f"{source}: item {number}" for number in range(1, len(values) + 1)])
 
 
 def _is_json_lines(lines: Sequence[Line]) -> bool:
@@ -71,3 +92,26 @@ def _unwrap(value: JSONValue, source: str) -> list[JSONValue]:
     raise RequestError(
         f'{source}: expected a list of datapoints, one datapoint on each line, or {{"datapoints": [...]}}'
     )
+
+
+@contextmanager
+def naming_places(items: Items) -> Iterator[None]:
+    """Put the place of an item in front of a refusal that is about it."""
+    try:
+        yield
+    except RequestError as error:
+        if error.item is None or error.item >= len(items.places):
+            raise
+        raise RequestError(f"{items.places[error.item]}: {error}") from error
+
+
+def find_unknown_fields(items: Items) -> Iterator[str]:
+    """Yield a sentence for each field that the API ignores: most likely it is misspelt.
+
+    >>> list(find_unknown_fields(Items([{"tagz": {}}], ["x.json:1"])))
+    ['x.json:1: `tagz` is ignored; did you mean `tags`?']
+    """
+    for value, place in zip(items.values, items.places, strict=True):
+        for key in value if isinstance(value, dict) else ():
+            if key not in KNOWN_FIELDS and key not in UNREAD_FIELDS:
+                yield f"{place}: `{key}` is ignored; {suggest_name(key, KNOWN_FIELDS)}"

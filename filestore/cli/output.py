@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -43,8 +44,15 @@ def print_json_lines(values: Iterable[JSONValue]) -> None:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as wide as the terminal; nothing at all without rows."""
     if rows:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        width = shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns if is_terminal else _width_of_pipe()
         click.echo(render_table(columns, rows, width))
+
+
+def _width_of_pipe() -> int:
+    """Return what COLUMNS asks for, if anything does."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else _PIPE_WIDTH
 
 
 def _print_bytes(data: bytes) -> None:

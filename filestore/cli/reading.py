@@ -1,17 +1,22 @@
-"""What a command reads: a file or stdin, with a progress bar where it takes long and somebody is watching."""
+"""What a command reads and asks: a file or stdin, and a person at the terminal."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-__all__ = ["read_input", "track"]
+from filestore.cli.items import Items, find_unknown_fields
+from filestore.cli.terminal import escape_controls
+
+__all__ = ["confirm", "read_input", "track", "warn_of_unknown_fields"]
 
 T = TypeVar("T")
+_MOST_WARNINGS = 20
 _SLOW_FROM = 1000
 """From this many lines on, a person likes to see how far the reading has come."""
 
@@ -36,3 +41,20 @@ def track(lines: Sequence[T]) -> Iterable[T]:
         return
     with click.progressbar(lines, label="Reading", file=sys.stderr) as watched:
         yield from watched
+
+
+def warn_of_unknown_fields(items: Items) -> None:
+    """Say on stderr which fields of the items were ignored, as the API asks for."""
+    for sentence in islice(find_unknown_fields(items), _MOST_WARNINGS):
+        click.echo(f"Warning: {escape_controls(sentence)}", err=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal.
+
+    Raises:
+        click.UsageError: There is no terminal to ask on.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask on: --yes goes on without asking.")
+    return click.confirm(question, err=True)

@@ -6,9 +6,9 @@ import uuid
 
 import click
 
-from filestore.cli.items import parse_items
+from filestore.cli.items import Items, naming_places, parse_items
 from filestore.cli.output import print_ids
-from filestore.cli.reading import read_input, track
+from filestore.cli.reading import read_input, track, warn_of_unknown_fields
 from filestore.cli.settings import Settings, dataset_argument, examples, ids_argument, ids_format_option, parse_pair
 from filestore.cli.settings import optional_ids_argument as optional_ids
 from filestore.codec import JSONObject, JSONValue
@@ -19,7 +19,7 @@ __all__ = ["clone", "restore", "update"]
 
 @click.command(
     epilog=examples(
-        "filestore update support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53 --set-tag split=train",
+        "filestore update support_conversations 019a6c71-e0fc-77b8-81cb-704b0be307c6 --set-tag split=train",
         "filestore update support_conversations --file changes.jsonl",
         """echo '{"type": "chat", "id": "01991f3c-…", "output": null}' | filestore update support_conversations""",
     )
@@ -28,7 +28,7 @@ __all__ = ["clone", "restore", "update"]
 @optional_ids
 @click.option("--set-name", metavar="NAME", help="Rename the datapoints; an empty NAME takes the name away.")
 @click.option("--set-tag", "tags", metavar="KEY=VALUE", type=parse_pair, multiple=True, help="Set a tag; repeatable.")
-@click.option("--file", metavar="FILE|-", default="-", help="Where to read changes when no ID is given.")
+@click.option("--file", metavar="FILE|-", help="Where to read changes when no ID is given.  [default: stdin]")
 @click.option("--new-id", is_flag=True, help="Give each a successor with a new id, as the HTTP API does.")
 @ids_format_option
 @click.pass_obj
@@ -38,7 +38,7 @@ def update(
     ids: tuple[uuid.UUID, ...],
     set_name: str | None,
     tags: tuple[tuple[str, str], ...],
-    file: str,
+    file: str | None,
     new_id: bool,
     format: str,
 ) -> None:
@@ -52,12 +52,18 @@ def update(
     if not ids:
         if set_name is not None or tags:
             raise click.UsageError("Say which datapoints: filestore update DATASET ID... --set-tag KEY=VALUE")
-        changes = parse_items(*read_input(file, "filestore update DATASET < changes.jsonl"), track)
+        items = parse_items(*read_input(file or "-", "filestore update DATASET < changes.jsonl"), track)
+    elif file is not None:
+        raise click.UsageError("Give either IDs and what to set, or a --file of changes.")
     elif set_name is None and not tags:
         raise click.UsageError("Say what to set: --set-name NAME, or --set-tag KEY=VALUE")
     else:
         changes = [_change(store, dataset, one, set_name, dict(tags)) for one in dict.fromkeys(ids)]
-    print_ids(store.update_datapoints(dataset_name=dataset, requests=changes, new_ids=new_id), format)
+        items = Items(list[JSONValue](changes), [str(one) for one in dict.fromkeys(ids)])
+    with naming_places(items):
+        updated = store.update_datapoints(dataset_name=dataset, requests=items.values, new_ids=new_id)
+    warn_of_unknown_fields(items)
+    print_ids(updated, format)
 
 
 def _change(
@@ -72,7 +78,7 @@ def _change(
     return change
 
 
-@click.command(epilog=examples("filestore clone regression_set 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))
+@click.command(epilog=examples("filestore clone regression_set 019a6c71-e0fc-77b8-81cb-704b0be307c6"))
 @dataset_argument
 @ids_argument
 @ids_format_option
@@ -92,7 +98,7 @@ def clone(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...], format: 
         raise click.exceptions.Exit(1)
 
 
-@click.command(epilog=examples("filestore restore support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))
+@click.command(epilog=examples("filestore restore support_conversations 019a6c71-e0fc-77b8-81cb-704b0be307c6"))
 @dataset_argument
 @ids_argument
 @ids_format_option

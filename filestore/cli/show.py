@@ -65,13 +65,14 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
     _print(format, values, _DATASET_COLUMNS, rows)
     if not summaries:
         of_function = "" if function_name is None else f" of function '{one_line(function_name)}'"
-        click.echo(f"There are no datapoints{of_function} in {settings.root}.", err=True)
+        where = "this directory" if settings.root == "." else settings.root
+        click.echo(f"There are no datapoints{of_function} in {where}; --root names another store.", err=True)
 
 
 @click.command(
     epilog=examples(
         "filestore list support_conversations",
-        "filestore list support_conversations --function-name reply --limit 20",
+        "filestore list support_conversations --function-name support_agent --limit 20",
         "filestore list support_conversations --tag split=test --since 2025-11-01 --search refund",
         "filestore list support_conversations --format jsonl | jq .output",
     )
@@ -99,6 +100,7 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
 @click.pass_obj
 def list_datapoints(
     settings: Settings,
+    /,
     dataset: str,
     function_name: str | None,
     limit: int,
@@ -124,7 +126,7 @@ def list_datapoints(
     if not limit:
         return
     if not page:
-        _explain_empty(store, dataset, offset)
+        _explain_empty(store, dataset, offset, is_narrowed=bool(arguments or function_name))
     elif len(page) == limit and arguments:
         click.echo(f"{limit} shown; --offset {offset + limit} for the next", err=True)
     elif len(page) == limit:
@@ -133,7 +135,7 @@ def list_datapoints(
             click.echo(f"{limit} of {total} shown; --offset {offset + limit} for the next", err=True)
 
 
-@click.command(epilog=examples("filestore get support_conversations 01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"))
+@click.command(epilog=examples("filestore get support_conversations 019a6c71-e0fc-77b8-81cb-704b0be307c6"))
 @dataset_argument
 @ids_argument
 @click.option(
@@ -182,11 +184,12 @@ def _row(datapoint: Datapoint) -> tuple[str, ...]:
     )
 
 
-def _explain_empty(store: FileStore, dataset: str, offset: int) -> None:
+def _explain_empty(store: FileStore, dataset: str, offset: int, *, is_narrowed: bool) -> None:
     import difflib
 
     names = store.dataset_names()
     close = [] if dataset in names else difflib.get_close_matches(dataset, names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
+    that_match = " that match" if is_narrowed else ""
     after = f" after the first {offset}" if offset else ""
-    click.echo(escape_controls(f"No datapoints found in dataset '{dataset}'{after}.{hint}"), err=True)
+    click.echo(escape_controls(f"No datapoints found in dataset '{dataset}'{that_match}{after}.{hint}"), err=True)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from filestore.cli.reading import confirm
 from filestore.cli.settings import Settings, dataset_argument, examples
 from filestore.cli.terminal import escape_controls, one_line
 from filestore.storage.initialize import initialize
 
 if TYPE_CHECKING:
     from filestore.storage.journal import Decision
+    from filestore.storage.upkeep import Purge
 
 __all__ = ["init", "purge", "recover"]
 
@@ -61,19 +63,30 @@ def _parse_age(text: str) -> timedelta:
     "--older-than", metavar="AGE", type=_parse_age, default="0d", help="Only what was deleted so long ago: 90d, 12h."
 )
 @click.option("--dry-run", is_flag=True, help="Remove nothing; only say what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool) -> None:
+def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool, yes: bool) -> None:
     """Remove the files of deleted datapoints for good.
 
     Schemas and attached files that nothing uses any more go with them. They can then not be restored from the store;
-    what was committed is still in git's history. Prints the ids of the datapoints.
+    what was committed is still in git's history. Asks first, unless
+    told not to. Prints the ids of the datapoints.
     """
-    found = settings.open_store().purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=dry_run)
+    store = settings.open_store()
+    found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
+    if not dry_run and found.datapoints and not yes and not confirm(f"Remove {_counted(found)} for good?"):
+        click.echo("Nothing was removed.", err=True)
+        raise click.exceptions.Exit(1)
+    if not dry_run:
+        found = store.purge_dataset(dataset_name=dataset, older_than=older_than)
     for one in found.datapoints:
         click.echo(one)
     verb = "would be removed" if dry_run else "removed; what was committed is still in git's history"
-    counts = f"{len(found.datapoints)} datapoints, {len(found.schemas)} schemas, {len(found.files)} files"
-    click.echo(f"{counts} {verb}", err=True)
+    click.echo(f"{_counted(found)} {verb}", err=True)
+
+
+def _counted(purge: Purge) -> str:
+    return f"{len(purge.datapoints)} datapoints, {len(purge.schemas)} schemas, {len(purge.files)} files"
 
 
 @click.command(epilog=examples("filestore recover --apply"))

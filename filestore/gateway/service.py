@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable
+from importlib import resources
 
 from filestore.codec import JSONValue, loads
 from filestore.errors import JSONTextError, ShapeError
@@ -21,9 +23,20 @@ def status(call: Call) -> Response:
 
 
 def health(call: Call) -> Response:
-    """Say that the gateway and the store's config can be read."""
+    """Say that the store and its config can be read."""
     _ = call.store.config
+    call.store.dataset_names()
     return json_response({"gateway": "ok", "store": "ok"})
+
+
+def openapi(call: Call) -> Response:
+    """Hand out the OpenAPI document that describes the gateway."""
+    return Response(200, _read_openapi())
+
+
+@functools.cache
+def _read_openapi() -> bytes:
+    return resources.files("filestore.gateway").joinpath("openapi.json").read_bytes()
 
 
 def object_storage(call: Call) -> Response:
@@ -50,5 +63,6 @@ def _parse_storage_path(value: JSONValue) -> tuple[str, str]:
 ROUTES: dict[str, Callable[[Call], Response]] = {
     "GET /status": status,
     "GET /health": health,
+    "GET /openapi.json": openapi,
     "GET /internal/object_storage": object_storage,
 }

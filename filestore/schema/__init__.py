@@ -18,9 +18,9 @@ from jsonschema.protocols import Validator
 
 from filestore.codec import JSONValue, compact, parse_raw
 from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
+from filestore.schema.applying import explain, remember_visits
 from filestore.schema.documents import check_document
 from filestore.schema.drafts import find_draft
-from filestore.schema.applying import explain, remember_visits
 from filestore.schema.patterns import PatternTimeoutError
 
 __all__ = ["CompiledSchema", "SchemaMismatch", "compile_schema"]
@@ -90,7 +90,10 @@ def compile_schema(schema: JSONValue) -> CompiledSchema:
 # Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
 @lru_cache(maxsize=256)
 def _compile(text: str) -> CompiledSchema:
-    schema, document = parse_raw(text), parse_raw(text)
+    try:
+        schema, document = parse_raw(text), parse_raw(text)
+    except ValueError as error:
+        raise SchemaCompileError(f"The schema is {error}") from None
     if not isinstance(schema, dict | bool):
         raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
     draft = find_draft(schema)

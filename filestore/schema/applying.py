@@ -102,13 +102,13 @@ recursive_reference = _make_reference(_find_recursive)
 _FINDERS = {"$ref": _find, "$dynamicRef": _find, "$recursiveRef": _find_recursive}
 
 
-def iter_in_place(validator: Any, instance: Any, seen: frozenset[int] = frozenset()) -> Iterator[Any]:
+def iter_in_place(validator: Any, instance: Any, seen: frozenset[int]) -> Iterator[Any]:
     """Yield a validator, and those of all subschemas that the same instance fits, for `unevaluatedItems` and the like.
 
     Args:
         validator: A validator of drafts 2019-09 or 2020-12.
         instance: What is validated.
-        seen: The schemas on the way here, by their ids: one that refers to itself adds nothing.
+        seen: The schemas on the way here, by their ids: a reference back to them adds nothing.
     """
     schema = validator.schema
     if not isinstance(schema, dict) or id(schema) in seen:

@@ -12,9 +12,9 @@ import attrs
 import referencing.jsonschema as specifications
 from jsonschema import validators
 from jsonschema.protocols import Validator
-from jsonschema_specifications import REGISTRY
-from referencing import Registry
-from referencing.jsonschema import SchemaRegistry, Specification
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # it ships no stubs
+from referencing import Registry, Specification
+from referencing.jsonschema import SchemaRegistry
 
 from filestore.codec import JSONValue
 from filestore.errors import SchemaCompileError
@@ -42,8 +42,8 @@ class Draft:
         also_strings: Keywords that must be strings, though the metaschema does not say so.
     """
 
-    base: type[Validator]
-    family: Specification
+    base: Any
+    family: Specification[Any]
     formats: Mapping[str, Callable[[str], bool]]
     own: Mapping[str, Keyword]
     holders: frozenset[str]
@@ -52,9 +52,10 @@ class Draft:
 
     @cached_property
     def _class(self) -> Any:
+        table: dict[str, Any] = {**self.base.VALIDATORS, **self.own, "format": make_format(self.formats)}
         extended: Any = validators.create(
             meta_schema=self.base.META_SCHEMA,
-            validators={**self.base.VALIDATORS, **self.own, "format": make_format(self.formats)},
+            validators=table,
             type_checker=self.base.TYPE_CHECKER,
             id_of=self.base.ID_OF,
             applicable_validators=self._applicable,
@@ -69,10 +70,12 @@ class Draft:
         return keywords.order_keywords(schema)
 
     @cached_property
-    def specification(self) -> Specification:
+    def specification(self) -> Specification[Any]:
         """How references are followed."""
-        # The package's own finds no subschemas in `dependencies` that also hold lists of names.
-        return attrs.evolve(self.family, subresources_of=self.iter_subschemas)
+        family: Any = self.family
+        # The family trips over `dependencies` that hold both subschemas and lists of names.
+        specification: Specification[Any] = attrs.evolve(family, subresources_of=self.iter_subschemas)
+        return specification
 
     @cached_property
     def metaschemas(self) -> SchemaRegistry:

@@ -87,11 +87,11 @@ def _count(comparison: str, one: str, many: str) -> Callable[[Any], str]:
 
 
 def _at_least(value: Any, limit: Any) -> bool:
-    return len(value) >= limit
+    return bool(len(value) >= limit)
 
 
 def _at_most(value: Any, limit: Any) -> bool:
-    return len(value) <= limit
+    return bool(len(value) <= limit)
 
 
 def _unique(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:

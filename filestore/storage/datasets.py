@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.errors import NotFoundError, ReservedDatasetNameError, StorageError
+from filestore.errors import DatasetNameError, NotFoundError, ReservedDatasetNameError, StorageError
 from filestore.ids import parse_directory_name
 from filestore.storage.dataset import Dataset
 from filestore.storage.files import Disk
@@ -32,6 +32,8 @@ class Datasets:
         self._lock_timeout = lock_timeout
         self._known: dict[str, Dataset] = {}
         self._guard = threading.Lock()
+        self._has_root = False
+        self._check_root()
 
     def get(self, name: str) -> Dataset:
         """Return the dataset of a name, whether or not it exists.
@@ -39,6 +41,9 @@ class Datasets:
         Raises:
             DatasetNameError: The name cannot be a dataset's.
         """
+        if not isinstance(name, str):
+            raise DatasetNameError(f"Invalid dataset name: {name!r}. A name is text")
+        self._check_root()
         with self._guard:
             dataset = self._known.get(name)
             if dataset is None:
@@ -47,6 +52,20 @@ class Datasets:
                     self._known.clear()
                 dataset = self._known[name] = Dataset(layout, self._disk, self._lock_timeout)
         return dataset
+
+    def _check_root(self) -> None:
+        """Refuse to take a root that has gone away, or is none, for an empty store.
+
+        Raises:
+            StorageError: It was there and is not any more, or it is not a directory.
+        """
+        try:
+            is_there = self._disk.check_directory(self._root) is not None
+        except OSError as error:
+            raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
+        if self._has_root and not is_there:
+            raise StorageError(f"The store {self._root} is not there any more")
+        self._has_root = is_there
 
     def find(self, name: str) -> Dataset | None:
         """Return a dataset that exists; a reserved name is nobody's, and asking for it is no mistake.
