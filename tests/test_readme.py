@@ -39,6 +39,12 @@ def test_a_command_prints_what_the_page_says(command: str, output: str) -> None:
     assert done.stdout == output
 
 
+def test_the_datapoint_shown_is_the_one_it_is_said_to_be() -> None:
+    found = re.search(r"This one is `(.*?)` of the samples:\n\n```json\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    assert (ROOT / "sample_datasets" / found[1]).read_text(encoding="utf-8") == found[2]
+
+
 def test_there_are_examples() -> None:
     assert len(PYTHON) >= 3
     assert CONSOLE

@@ -102,24 +102,25 @@ recursive_reference = _make_reference(_find_recursive)
 _FINDERS = {"$ref": _find, "$dynamicRef": _find, "$recursiveRef": _find_recursive}
 
 
-def iter_in_place(validator: Any, instance: Any, seen: frozenset[int]) -> Iterator[Any]:
+def iter_in_place(validator: Any, instance: Any, seen: set[int]) -> Iterator[Any]:
     """Yield a validator, and those of all subschemas that the same instance fits, for `unevaluatedItems` and the like.
 
     Args:
         validator: A validator of drafts 2019-09 or 2020-12.
         instance: What is validated.
-        seen: The schemas on the way here, by their ids: a reference back to them adds nothing.
+        seen: The schemas that were there before, by their ids; those that follow are added.
     """
     schema = validator.schema
     if not isinstance(schema, dict) or id(schema) in seen:
         return
+    seen.add(id(schema))
     yield validator
     for inner in _iter_targets(validator, schema):
-        yield from iter_in_place(inner, instance, seen | {id(schema)})
+        yield from iter_in_place(inner, instance, seen)
     for subschema in _iter_fitting(validator, instance, schema):
         resolver = validator._resolver.in_subresource(DRAFT202012.create_resource(subschema))
         inner = validator.evolve(schema=subschema, _resolver=resolver)
-        yield from iter_in_place(inner, instance, seen | {id(schema)})
+        yield from iter_in_place(inner, instance, seen)
 
 
 def _iter_targets(validator: Any, schema: dict[str, Any]) -> Iterator[Any]:

@@ -70,7 +70,7 @@ def unevaluated_items(validator: Any, allowed: Any, instance: Any, schema: Any) 
         return
     others = {keyword: value for keyword, value in schema.items() if keyword != "unevaluatedItems"}
     evaluated: set[int] = set()
-    for inner in iter_in_place(validator.evolve(schema=others), instance, frozenset({id(schema)})):
+    for inner in iter_in_place(validator.evolve(schema=others), instance, {id(schema)}):
         evaluated |= _find_evaluated(inner, instance)
     left = [item for index, item in enumerate(instance) if index not in evaluated]
     refused = [f"'{compact(item)}'" for item in left if not fits(validator, item, allowed)]

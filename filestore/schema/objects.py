@@ -89,7 +89,7 @@ def unevaluated_properties(validator: Any, allowed: Any, instance: Any, schema: 
         return
     others = {keyword: value for keyword, value in schema.items() if keyword != "unevaluatedProperties"}
     evaluated: set[str] = set()
-    for inner in iter_in_place(validator.evolve(schema=others), instance, frozenset({id(schema)})):
+    for inner in iter_in_place(validator.evolve(schema=others), instance, {id(schema)}):
         evaluated |= _find_evaluated(inner.schema, instance)
     left = [name for name in instance if name not in evaluated]
     refused = [name for name in left if not fits(validator, instance[name], allowed)]
