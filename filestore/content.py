@@ -237,7 +237,8 @@ def parse_thought(reader: ObjectReader, dialect: Dialect) -> JSONObject:
         both = provider_type is not None and reader.value.get("provider_type") is not None
         if both:
             raise ShapeError("duplicate field `provider_type`")
-        provider_type = provider_type or reader.take("provider_type", expect_text)
+        if provider_type is None:
+            provider_type = reader.take("provider_type", expect_text)
         optional["provider_type"] = provider_type
         optional["extra_data"] = reader.value.get("extra_data")
     else:

@@ -23,6 +23,7 @@ __all__ = [
     "format_file_time",
     "format_time",
     "format_wire_time",
+    "is_datapoint_id",
     "parse_directory_name",
     "parse_file_name",
     "parse_file_time",
@@ -44,7 +45,10 @@ _EARLIEST_SECOND = 1579751960
 """The second from which on upstream takes the time in an id for a real one (January 2020)."""
 _RANDOM_BITS = 74
 _STEP_BITS = 32
-_COUNTER_LIMIT = 1 << (48 + _RANDOM_BITS)
+_LAST_MILLISECOND = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+"""The last time that an id may hold: no calendar here goes beyond the year 9999."""
+_COUNTER_LIMIT = (_LAST_MILLISECOND + 1) << _RANDOM_BITS
+_MAX_CLOCK_SKEW_MS = 60_000
 
 
 def parse_uuid(text: str) -> uuid.UUID:
@@ -139,6 +143,7 @@ class IdMaker:
         self._lock = threading.Lock()
         # Milliseconds and random bits of the newest id as one number, so that a step too far counts the time up.
         self._newest = 0
+        self._latest = 0
 
     def make(self, count: int = 1, after: uuid.UUID | None = None) -> list[uuid.UUID]:
         """Return new ids in ascending order, each greater than all that were made before.
@@ -158,11 +163,13 @@ class IdMaker:
                 counters.append(newest)
             if newest >= _COUNTER_LIMIT:
                 raise InvalidIdError("no greater id is left")
-            self._newest = newest
+            is_far_ahead = after is not None and newest >> _RANDOM_BITS > self._latest + _MAX_CLOCK_SKEW_MS
+            if not is_far_ahead:  # an `after` from the far future stays without consequences for other ids
+                self._newest = newest
         return [_uuid_of(counter) for counter in counters]
 
     def _next(self, newest: int) -> int:
-        millisecond = (self._clock() - _EPOCH) // timedelta(milliseconds=1)
+        self._latest = millisecond = (self._clock() - _EPOCH) // timedelta(milliseconds=1)
         if millisecond > newest >> _RANDOM_BITS:
             # The top bit stays 0: room to count within the millisecond.
             return millisecond << _RANDOM_BITS | self._random_bits(_RANDOM_BITS - 1)
@@ -186,7 +193,13 @@ def file_name(id: uuid.UUID) -> str:
 def parse_file_name(name: str) -> uuid.UUID | None:
     """Return the id that the name of a datapoint's file spells, or `None` for any other name."""
     match = _FILE_NAME.fullmatch(name)
-    return uuid.UUID(match[1]) if match else None
+    id = uuid.UUID(match[1]) if match else None
+    return id if id is not None and is_datapoint_id(id) else None
+
+
+def is_datapoint_id(id: uuid.UUID) -> bool:
+    """Tell whether a datapoint may have an id: it is a UUIDv7 of a time up to the year 9999."""
+    return id.version == 7 and id.int >> 80 <= _LAST_MILLISECOND
 
 
 def spell_dataset_name(name: str) -> str:

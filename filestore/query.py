@@ -62,6 +62,15 @@ class ListQuery:
     order: tuple[Order, ...] = ()
     search: str | None = None
 
+    def check(self) -> None:
+        """Check what the terms of the query ask of each other.
+
+        Raises:
+            RequestError: An order asks for the relevance of no search.
+        """
+        if self.search is None and any(term.by == "search_relevance" for term in self.order):
+            raise RequestError("OrderBy::SearchRelevance requires search_query_experimental to be provided")
+
     def select(self, datapoints: Iterable[Datapoint]) -> list[Datapoint]:
         """Return the page that the query asks for."""
         needle = search_text(self.search) if self.search else None
@@ -101,7 +110,7 @@ def parse_list_query(value: JSONValue) -> ListQuery:
     """Read the body of a v1 list request.
 
     Raises:
-        RequestError: A key is of the wrong shape, or an order asks for the relevance of no search.
+        ShapeError: A key is of the wrong shape.
     """
     reader = ObjectReader(value, "struct ListDatapointsRequest")
     limit = reader.take("limit", expect_u32)
@@ -110,8 +119,6 @@ def parse_list_query(value: JSONValue) -> ListQuery:
         limit = 20 if page_size is None else page_size
     search = reader.take("search_query_experimental", expect_text)
     order = reader.take("order_by", lambda terms: tuple(parse_list(terms, _parse_order))) or ()
-    if search is None and any(term.by == "search_relevance" for term in order):
-        raise RequestError("OrderBy::SearchRelevance requires search_query_experimental to be provided")
     return ListQuery(
         function_name=reader.take("function_name", expect_text),
         limit=limit,

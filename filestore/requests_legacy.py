@@ -126,13 +126,13 @@ class LegacyRequests:
         reader = ObjectReader(body)
         with _Prefix("Failed to deserialize `function_name`: "):
             name = reader.require("function_name", expect_text)
-        function = self.config.get_item_function(name, None)
+        function = self.config.get_item_function(name, reader.value.get("type"))
         attachments = Attachments(self.directory)
         parser = InputParser(Dialect.LEGACY, attachments)
         is_chat = function.type == "chat"
         with _Prefix(f"Failed to deserialize {'chat' if is_chat else 'JSON'} datapoint: "):
             own = "tool_params" if is_chat else "output_schema"
-            reader.refuse_unknown((*_PUT_FIELDS, own))
+            reader.refuse_unknown((*_PUT_FIELDS, own) if self.config.is_configured else (*_PUT_FIELDS, own, "type"))
             value = reader.require("input", parser.parse)
             common = self._common(name, datapoint_id, value, now, reader)
             reader.take_present("auxiliary", expect_text, "")

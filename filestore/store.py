@@ -18,11 +18,12 @@ from filestore.errors import (
     DatapointNotFoundError,
     DatasetNameError,
     InvalidIdError,
+    RecoveryNeededError,
     RequestError,
     ShapeError,
 )
 from filestore.functions import FunctionConfig
-from filestore.ids import IdMaker, check_tensorzero_uuid, created_at, parse_uuid
+from filestore.ids import IdMaker, check_tensorzero_uuid, created_at, is_datapoint_id, parse_uuid
 from filestore.query import ListQuery, parse_list_query
 from filestore.requests_legacy import LegacyRequests
 from filestore.requests_v1 import (
@@ -284,6 +285,7 @@ class FileStore:
             FileContentError: A file of a live datapoint cannot be read.
         """
         dataset = self._datasets.get(dataset_name)
+        query.check()
         if query.limit == 0 or not dataset.exists():
             return []
         config = self.config
@@ -536,7 +538,16 @@ class FileStore:
         Raises:
             RecoveryNeededError: There is such a change, and no decision.
         """
-        return [name for name in self.dataset_names() if self._datasets.get(name).recover(decision)]
+        recovered, refusals = [], []
+        for name in self.dataset_names():
+            try:
+                if self._datasets.get(name).recover(decision):
+                    recovered.append(name)
+            except RecoveryNeededError as error:
+                refusals.append(str(error))
+        if refusals:
+            raise RecoveryNeededError("\n".join(refusals))
+        return recovered
 
     # --- inner steps
 
@@ -627,7 +638,7 @@ def _require_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionCo
 
 
 def _require_stale(view: DatasetView, datapoint_id: uuid.UUID) -> None:
-    if view.find(datapoint_id, lambda data, path: None) is None:
+    if not is_datapoint_id(datapoint_id) or view.find(datapoint_id, lambda data, path: None) is None:
         raise DatapointNotFoundError(view.layout.name, datapoint_id)
     if view.staled_at(datapoint_id) is None:
         raise RequestError(f"Datapoint {datapoint_id} was never deleted")

@@ -122,7 +122,9 @@ def parse_provider_tool(value: JSONValue) -> JSONObject:
 def _parse_scope(value: JSONValue) -> JSONObject:
     reader = ObjectReader(value, "a scope")
     scope: JSONObject = {"model_name": reader.require("model_name", expect_text)}
-    provider = reader.take("provider_name", expect_text) or reader.take("model_provider_name", expect_text)
+    provider = reader.take("provider_name", expect_text)
+    if provider is None:
+        provider = reader.take("model_provider_name", expect_text)
     return scope if provider is None else {**scope, "provider_name": provider}
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,15 +18,14 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import run
-from time import monotonic
 from typing import Any
 
 import pytest
 
 from filestore import FileStore
 from filestore.datapoint import ChatDatapoint, Datapoint
-from filestore.errors import LockTimeoutError
-from filestore.storage.files import Disk
+from filestore.errors import FileContentError, LockTimeoutError
+from filestore.storage.files import YOUNG_NS, Disk
 from filestore.storage.locks import WriterLock, writer_lock
 
 IS_LONG = bool(os.environ.get("FILESTORE_LONG_TESTS"))
@@ -213,10 +213,10 @@ def is_queue(lock: WriterLock, length: int) -> bool:
 
 def until(condition: Callable[[], bool]) -> bool:
     """Tell whether something becomes so; do not wait for it forever."""
-    deadline = monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + ANSWER_SECONDS
     pause = threading.Event()
     while not condition():
-        if monotonic() > deadline:
+        if time.monotonic() > deadline:
             return False
         pause.wait(0.001)
     return True
@@ -295,19 +295,103 @@ def test_edit_in_place_of_same_size_and_mtime_is_seen_by_the_next_read(
         path.write_bytes(data)
 
 
+def come_to_rest(path: Path) -> None:
+    """Wait until nothing about a file or a directory is so young that a store would not remember it."""
+    assert until(lambda: time.time_ns() - path.stat().st_ctime_ns > 2 * YOUNG_NS)
+
+
 def test_file_added_and_removed_by_hand_is_seen_by_the_next_read_although_times_are_restored(
     edited: tuple[FileStore, uuid.UUID, Path],
 ) -> None:
     store, target, path = edited
     status = path.parent.stat()
     twin = path.with_name(f"{uuid.UUID(int=target.int + 1)}.json")
-    for _ in range(20):
+    for _ in range(3):
+        come_to_rest(path.parent)
+        assert len(everything(store)) == BATCH
         twin.write_bytes(path.read_bytes())
         os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert len(everything(store)) == BATCH + 1
         twin.unlink()
         os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert len(everything(store)) == BATCH
+
+
+def test_schema_edited_in_place_with_size_and_mtime_kept_fails_the_next_read(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    insert(store, [extraction("object")])
+    [path] = (tmp_path / DATASET / "schemas").iterdir()
+    come_to_rest(path)
+    assert len(everything(store)) == 1
+    status, data = path.stat(), path.read_bytes()
+    path.write_bytes(data.replace(b"object", b"string"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(FileContentError, match="altered"):
+        everything(store)
+    path.write_bytes(data)
+    assert len(everything(store)) == 1
+
+
+@dataclass(frozen=True)
+class GapDisk(Disk):
+    """The door to the disk, beside somebody who replaces a file by removing it and, some looks later, making it."""
+
+    path: Path = Path()
+    data: bytes = b""
+    is_long: bool = False
+    """Whether it takes so long that listing and reading alone are given up."""
+    looks: list[str] = field(default_factory=list)
+
+    def look(self, path: str, *, is_late: bool = False) -> None:
+        if is_late == self.is_long:
+            self.looks.append(path)
+            if len(self.looks) == 2:
+                self.path.write_bytes(self.data)
+
+    def status(self, path: str) -> os.stat_result | None:
+        found = super().status(path)
+        if path == str(self.path) and found is None:
+            self.look(path, is_late=True)
+        return found
+
+    def names(self, path: str) -> list[str]:
+        found = super().names(path)
+        if path == str(self.path.parent):
+            self.look(path)
+        return found
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        try:
+            return super().read(path)
+        except FileNotFoundError:
+            if path == str(self.path):
+                self.look(path)
+            raise
+
+
+def get_one(store: FileStore, target: uuid.UUID) -> list[Datapoint]:
+    return [store.get_datapoint(dataset_name=DATASET, datapoint_id=target)]
+
+
+@pytest.mark.parametrize(
+    ("is_fresh", "is_long"), [(False, False), (False, True), (True, False)], ids=["lasting", "lasting-long", "fresh"]
+)
+@pytest.mark.parametrize("read", [lambda store, _: everything(store), get_one], ids=["list", "get"])
+def test_file_that_is_just_being_replaced_is_waited_for(
+    edited: tuple[FileStore, uuid.UUID, Path],
+    read: Callable[[FileStore, uuid.UUID], list[Datapoint]],
+    is_fresh: bool,
+    is_long: bool,
+) -> None:
+    store, target, path = edited
+    reader = FileStore(store.root)
+    disk = reader._datasets._disk = GapDisk(path=path, data=path.read_bytes(), is_long=is_long)
+    come_to_rest(path.parent)
+    if not is_fresh:
+        assert len(everything(reader)) == BATCH
+    disk.looks.clear()
+    path.unlink()
+    assert target in [datapoint.id for datapoint in read(reader, target)]
 
 
 @dataclass(frozen=True)

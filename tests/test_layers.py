@@ -38,8 +38,9 @@ EXCEPTIONS = {
 }
 
 STORAGE_FLOORS = [
-    {"files", "layout", "locks", "patience", "repository"},
-    {"index", "journal", "initialize", "config_files"},
+    {"files", "layout", "locks", "patience"},
+    {"index", "repository", "initialize", "config_files"},
+    {"journal"},
     {"view"},
     {"dataset", "changes", "upkeep"},
     {"datasets"},

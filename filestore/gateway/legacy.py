@@ -29,7 +29,7 @@ def bulk_insert(call: Call) -> Response:
 
 def list_datapoints(call: Call) -> Response:
     """Answer the bare list of live datapoints, newest first."""
-    query = call.query()
+    query = call.query("function_name", "function", "limit", "offset")
     found = call.store.list_datapoints(
         dataset_name=call.dataset_name,
         function_name=query.get("function_name", query.get("function")),

@@ -61,18 +61,20 @@ class Call:
         except InvalidIdError as error:
             raise PathError(f"Invalid URL: Cannot parse `datapoint_id`: {error}") from None
 
-    def query(self) -> dict[str, str]:
-        """Return the query's parameters.
+    def query(self, *names: str) -> dict[str, str]:
+        """Return those of the query's parameters that have one of the names; all others are ignored.
 
         Raises:
-            PathError: It is not UTF-8 once it is decoded, or names a parameter twice.
+            PathError: It is not UTF-8 once it is decoded, or gives one of them twice.
         """
         try:
-            pairs = parse_qsl(self.request.query, keep_blank_values=True, errors="strict", max_num_fields=100)
+            pairs = parse_qsl(self.request.query, keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise PathError(f"Failed to deserialize query string: {error}") from None
         found: dict[str, str] = {}
         for name, value in pairs:
+            if name not in names:
+                continue
             if name in found:
                 raise PathError(f"Failed to deserialize query string: duplicate field `{name}`")
             found[name] = value

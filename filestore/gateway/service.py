@@ -41,7 +41,7 @@ def _read_openapi() -> bytes:
 
 def object_storage(call: Call) -> Response:
     """Hand out the bytes of an attached file, in base64."""
-    text = call.query().get("storage_path")
+    text = call.query("storage_path").get("storage_path")
     if text is None:
         raise PathError("Failed to deserialize query string: missing field `storage_path`")
     try:

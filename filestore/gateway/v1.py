@@ -87,13 +87,15 @@ def clone_datapoints(call: Call) -> Response:
 
 def count_datapoints(call: Call) -> Response:
     """Answer the number of live datapoints."""
-    count = call.store.count_datapoints(dataset_name=call.dataset_name, function_name=call.query().get("function_name"))
+    count = call.store.count_datapoints(
+        dataset_name=call.dataset_name, function_name=call.query("function_name").get("function_name")
+    )
     return json_response({"datapoint_count": count})
 
 
 def list_datasets(call: Call) -> Response:
     """Answer the datasets that have live datapoints, the one updated last first."""
-    query = call.query()
+    query = call.query("function_name", "limit", "offset")
     summaries = call.store.list_datasets(
         function_name=query.get("function_name"),
         limit=call.number(query, "limit", 0) if "limit" in query else None,
@@ -127,6 +129,8 @@ def create_from_inferences(call: Call) -> Response:
     elif kind == "inference_query":
         _check_inference_query(reader)
         spell_dataset_name(call.dataset_name)
+        if reader.value.get("before") is not None and reader.value.get("after") is not None:
+            raise RequestError("Cannot specify both `before` and `after`")
     else:
         raise ShapeError(
             f"Error during deserialization for TensorZeroDerive: unknown variant `{kind}`, expected `inference_ids` or"
@@ -144,8 +148,6 @@ def _check_inference_query(reader: ObjectReader) -> None:
         reader.take(key, expect_uuid)
     reader.take("filters", lambda value: ObjectReader(value).require("type", expect_text))
     reader.take("order_by", expect_list)
-    if reader.value.get("before") is not None and reader.value.get("after") is not None:
-        raise RequestError("Cannot specify both `before` and `after`")
 
 
 def _read_ids(reader: ObjectReader, key: str) -> list[uuid.UUID]:

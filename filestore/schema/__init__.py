@@ -53,7 +53,7 @@ class CompiledSchema:
     def _judge(self, value: JSONValue, most: int | None) -> list[SchemaMismatch]:
         """Return the first failures, `most` at the most."""
         try:
-            with remember_visits():
+            with remember_visits(self._validator.schema, value):
                 errors = self._validator.iter_errors(value)
                 return [SchemaMismatch(explain(error), tuple(error.absolute_path)) for error in islice(errors, most)]
         except PatternTimeoutError as error:

@@ -47,12 +47,13 @@ def fits(validator: Any, instance: Any, schema: Any) -> bool:
 
 
 @contextmanager
-def remember_visits() -> Iterator[None]:
-    """Remember, for one validation, what the targets of references said of which instances.
+def remember_visits(schema: Any, instance: Any) -> Iterator[None]:
+    """Remember, for one validation of an instance, what the targets of references said of which parts of it.
 
     The ways to them through a recursive schema can be exponentially many.
     """
-    outer, _current.visits = getattr(_current, "visits", None), {}
+    visits: dict[_Visit, str | None] = {(id(schema), id(instance), ()): None}
+    outer, _current.visits = getattr(_current, "visits", None), visits
     try:
         yield
     finally:

@@ -39,7 +39,7 @@ class Draft:
         own: The keywords that answer differently from the package's.
         holders: The keywords that hold subschemas.
         ref_hides_siblings: Whether keywords beside `$ref` are ignored.
-        also_strings: Keywords that must be strings, though the metaschema does not say so.
+        changes: What upstream's metaschema says otherwise of the keywords.
     """
 
     base: Any
@@ -48,7 +48,7 @@ class Draft:
     own: Mapping[str, Keyword]
     holders: frozenset[str]
     ref_hides_siblings: bool = False
-    also_strings: tuple[str, ...] = field(default=())
+    changes: Mapping[str, JSONValue] = field(default_factory=dict)
 
     @cached_property
     def _class(self) -> Any:
@@ -86,8 +86,7 @@ class Draft:
     @cached_property
     def _metaschema_validator(self) -> Validator:
         metaschema: Any = dict(self.base.META_SCHEMA)
-        strings = {keyword: {"type": "string"} for keyword in self.also_strings}
-        return self.validator_for(metaschema | {"properties": metaschema.get("properties", {}) | strings})
+        return self.validator_for(metaschema | {"properties": {**metaschema.get("properties", {}), **self.changes}})
 
     def check_schema(self, schema: JSONValue) -> None:
         """Check a schema against the metaschema.
@@ -95,7 +94,7 @@ class Draft:
         Raises:
             SchemaCompileError: It does not fit.
         """
-        with remember_visits():
+        with remember_visits(self._metaschema_validator.schema, schema):
             for error in self._metaschema_validator.iter_errors(schema):
                 raise SchemaCompileError(explain(error))
 
@@ -153,7 +152,7 @@ _DRAFT4 = Draft(
     keywords.DRAFT4,
     _HOLDERS4,
     ref_hides_siblings=True,
-    also_strings=("$ref",),
+    changes={"$ref": {"type": "string"}, "enum": {"type": "array"}},
 )
 _DRAFT6 = Draft(
     validators.Draft6Validator,
@@ -162,7 +161,7 @@ _DRAFT6 = Draft(
     keywords.DRAFT6,
     _HOLDERS6,
     ref_hides_siblings=True,
-    also_strings=("contentEncoding", "contentMediaType"),
+    changes={"contentEncoding": {"type": "string"}, "contentMediaType": {"type": "string"}},
 )
 _DRAFT7 = Draft(
     validators.Draft7Validator,

@@ -18,10 +18,11 @@ from filestore.schema.values import BOUNDS, BOUNDS_DRAFT4, CONST, CONTENT, VALUE
 __all__ = ["DRAFT4", "DRAFT6", "DRAFT7", "DRAFT201909", "DRAFT202012", "order_keywords"]
 
 _ORDER = (
-    *("$ref", "type", "const", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("type", "const", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "pattern", "format", "contentEncoding", "contentMediaType"),
     *("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "required", "dependentRequired"),
-    *("properties", "propertyNames", "dependencies", "dependentSchemas", "items", "prefixItems"),
+    *("properties", "propertyNames", "dependencies", "dependentSchemas", "items", "prefixItems", "contains"),
+    *("allOf", "anyOf", "oneOf", "not", "if", "unevaluatedItems", "unevaluatedProperties", "$ref", "$dynamicRef"),
 )
 _RANKS = {keyword: rank for rank, keyword in enumerate(_ORDER)}
 _JUDGED_TOGETHER = ("properties", "patternProperties", "additionalProperties")

@@ -12,7 +12,7 @@ from filestore.codec import JSONObject, JSONValue, dumps
 from filestore.datapoint import Datapoint, JsonDatapoint
 from filestore.datapoint_file import FileContext, canonical_schema, read_datapoint, render_datapoint, schema_digest
 from filestore.functions import FunctionConfig
-from filestore.ids import file_name
+from filestore.ids import file_name, is_datapoint_id
 from filestore.shapes import expect_list, expect_object
 from filestore.storage.journal import Change, Replaced
 from filestore.storage.layout import Entry, tombstone_name
@@ -37,7 +37,7 @@ def find_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionC
     Raises:
         FileContentError: Its file cannot be read.
     """
-    if datapoint_id.version != 7:
+    if not is_datapoint_id(datapoint_id):
         return None
     context = FileContext(view.layout.name, config, view.load_schema)
     found = view.find(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
@@ -60,7 +60,7 @@ def find_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig
 
 def is_live(view: DatasetView, datapoint_id: uuid.UUID) -> bool:
     """Tell whether a datapoint is there and not stale, without reading what its file says."""
-    if datapoint_id.version != 7 or view.staled_at(datapoint_id) is not None:
+    if not is_datapoint_id(datapoint_id) or view.staled_at(datapoint_id) is not None:
         return False
     return view.find(datapoint_id, lambda data, path: None) is not None
 
@@ -130,7 +130,10 @@ def copy_attachments(datapoint: Datapoint, source: DatasetView, directory: str) 
         if path is None:
             return block
         name = path.removeprefix("files/")
-        files[name] = source.attachment(Entry("file", name))
+        data = source.find_bytes(Entry("file", name))
+        if data is None:
+            return block
+        files[name] = data
         return {**block, "storage_path": own_storage_path(directory, path)}
 
     messages: list[JSONValue] = [

@@ -21,6 +21,8 @@ __all__ = ["Dataset"]
 T = TypeVar("T")
 _READ_PAUSES = (0.0005, 0.002, 0.008)
 _MAX_RESTARTS = 20
+_CREATION_LOCK = "create@lock"
+"""One lock for the making of datasets, so that no two names that clash are made at once. No dataset has an `@`."""
 
 
 class Dataset:
@@ -156,10 +158,13 @@ class Dataset:
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
 
     def _commit(self, change: Change) -> None:
-        if self._disk.status(self.layout.path) is None:
-            self._refuse_clash()
-            self._index.note_ids([])
-        self._journal.commit(change)
+        if self._holds_json(self.layout.path):
+            self._journal.commit(change)
+        else:
+            with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
+                self._refuse_clash()
+                self._index.note_ids([])
+                self._journal.commit(change)
         names = (entry.name for entry in change.puts if entry.kind == "datapoint")
         self._index.note_new_ids(one for name in names if (one := parse_file_name(name)) is not None)
 
@@ -183,10 +188,9 @@ class Dataset:
     def _prepare(self) -> None:
         """Make the places that a write needs outside the dataset itself."""
         internal = f"{self.layout.root}/{INTERNAL}"
-        if self._disk.status(self.layout.root) is None:
-            self._disk.make_directory(self.layout.root)
+        gained = self._disk.make_directories(self.layout.root)
         parents = {internal: self.layout.root, self.layout.internal: internal}
-        gained = [parent for path, parent in parents.items() if self._disk.make_directory(path)]
+        gained += [parent for path, parent in parents.items() if self._disk.make_directory(path)]
         self._disk.sync_directories(self.layout.root, gained)
         ignore = self._disk.status(f"{internal}/.gitignore")
         if ignore is None or ignore.st_size == 0:  # a crash may have come between any two of these steps
@@ -206,14 +210,18 @@ class Dataset:
         folded = fold_dataset_name(self.layout.name)
         for directory in self._disk.names(self.layout.root):
             name = parse_directory_name(directory)
-            if name is not None and fold_dataset_name(name) == folded and self._is_dataset(directory):
+            if directory == self.layout.directory or name is None or fold_dataset_name(name) != folded:
+                continue
+            if self._holds_json(f"{self.layout.root}/{directory}"):
                 raise DatasetNameError(
                     f"Invalid dataset name: {self.layout.name}. It differs from the existing dataset {name} in letter"
                     " case alone, which not every file system can tell apart"
                 )
 
-    def _is_dataset(self, directory: str) -> bool:
-        return self._disk.check_directory(f"{self.layout.root}/{directory}") is not None
+    def _holds_json(self, path: str) -> bool:
+        """Tell whether a directory is a dataset, and not just what a write that failed has left."""
+        is_directory = self._disk.check_directory(path) is not None
+        return is_directory and any(name.endswith(".json") for name in self._disk.names(path))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import threading
 
 from filestore.attachments import ATTACHMENT_NAME
@@ -99,10 +100,11 @@ class Datasets:
         return name is not None and self._disk.status(DatasetLayout.of(self._root, name).pending) is not None
 
     def _is_directory(self, directory: str) -> bool:
-        try:
-            return self._disk.check_directory(f"{self._root}/{directory}") is not None
-        except OSError:  # a file, or a link, which is never followed
+        status = self._disk.status(f"{self._root}/{directory}")
+        root = self._disk.status(self._root)
+        if status is None or root is None:
             return False
+        return stat.S_ISDIR(status.st_mode) and status.st_dev == root.st_dev  # no link, which is never followed
 
     def attachment(self, directory: str, path: str) -> bytes:
         """Return the bytes of an attached file.

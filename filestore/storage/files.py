@@ -117,6 +117,18 @@ class Disk:
             return False
         return True
 
+    def make_directories(self, path: str) -> list[str]:
+        """Make a directory and the parents it lacks; return the directories that gained one.
+
+        Raises:
+            OSError: A file is in the way, or the file system refuses.
+        """
+        missing = []
+        while self.status(path) is None:
+            missing.append(path)
+            path = os.path.dirname(path)
+        return [os.path.dirname(one) for one in reversed(missing) if self.make_directory(one)]
+
     def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
         """Write a file that must not exist yet.
 

@@ -69,7 +69,8 @@ class DatasetIndex:
         """Return when each stale datapoint was deleted; of several tombstones the earliest counts."""
         merged: dict[uuid.UUID, datetime] = {}
         for shard in self._listing(self._layout.tombstones, _parse_shards):
-            merged.update(self._shard(f"{self._layout.tombstones}/{shard}"))
+            found = self._shard(f"{self._layout.tombstones}/{shard}")
+            merged.update((one, staled_at) for one, staled_at in found.items() if str(one).endswith(shard))
         return merged
 
     def staled_at(self, datapoint_id: uuid.UUID) -> datetime | None:

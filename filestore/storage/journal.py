@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +27,8 @@ __all__ = ["Change", "ChangedMeanwhileError", "Decision", "Journal", "Pending", 
 Decision = Literal["apply", "discard"]
 _MANIFEST = "manifest.json"
 _SEQUENCE = struct.Struct("<Qq")
+_MAX_SEQUENCE = 1 << 62
+"""A number that no store has reached: whoever wrote it was not the store."""
 
 
 class ChangedMeanwhileError(Exception):
@@ -136,7 +138,8 @@ class Journal:
         """Return the sequence number; zero where none was ever written."""
         try:
             data, _ = self.disk.read(self.layout.sequence)
-            return Sequence(*_SEQUENCE.unpack(data))
+            number, mtime_ns = _SEQUENCE.unpack(data)
+            return Sequence(number if number < _MAX_SEQUENCE else 0, mtime_ns)
         except (FileNotFoundError, NotADirectoryError, struct.error):
             return Sequence(0, 0)
 
@@ -212,7 +215,7 @@ class Journal:
     def _commit_many(self, change: Change, number: int, new_directories: list[str]) -> None:
         stage = f"{self.layout.internal}/stage-{number}"
         pending = Pending(
-            read_head(self.layout.root),
+            read_head(self.disk, self.layout.root),
             {entry: replaced.digest if (replaced := change.replaced.get(entry)) else None for entry in change.puts},
             change.removed,
         )
@@ -230,7 +233,7 @@ class Journal:
         try:
             self.disk.sync_directories(self.layout.root, [self.layout.internal])
             self._write_sequence(number + 1)
-            self._settle(number, self._apply(pending, is_recovery=False))
+            self._settle(number, self._apply(pending, change.replaced))
         except OSError as error:
             raise self._committed(error) from error
 
@@ -251,9 +254,11 @@ class Journal:
     def _make_directories(self, entries: Iterable[Entry]) -> list[str]:
         """Make the directories the entries go into; return those that gained a directory."""
         gained: dict[str, None] = {}
+        is_first = self.sequence().number == 0
         parents = dict.fromkeys(self.layout.parent(entry) for entry in entries)
         for path in dict.fromkeys(step for parent in parents for step in self._steps(parent)):
-            if self.disk.make_directory(path):
+            # What an earlier write made and then failed may not be durable: at first nothing is taken for it.
+            if self.disk.make_directory(path) or is_first:
                 gained[path.rpartition("/")[0]] = None
         return list(gained)
 
@@ -264,25 +269,45 @@ class Journal:
             steps.append(f"{steps[-1]}/{name}")
         return steps
 
-    def _apply(self, pending: Pending, *, is_recovery: bool) -> list[str]:
-        """Put what is still staged into its place; return the directories whose names changed."""
+    def _apply(self, pending: Pending, replaced: Mapping[Entry, Replaced] | None) -> list[str]:
+        """Put what is still staged into its place; return the directories whose names changed.
+
+        Args:
+            pending: The change.
+            replaced: The states of the files it replaces, just checked; None in a recovery, where some may be in place.
+        """
         directories: dict[str, None] = {}
-        for entry, replaces in pending.puts.items():
+        for entry, digest in pending.puts.items():
             staged, final = self.staged(entry), self.layout.final(entry)
-            if is_recovery:
-                status = self.disk.status(staged)
-                if status is None:
-                    continue
-                if not stat.S_ISREG(status.st_mode):
-                    raise OSError(f"{staged} is not a regular file")
-                if entry.kind == "datapoint" and self.digest(final) != replaces:
-                    final = self._free_draft(entry)
+            if replaced is None and not self._is_staged(staged):
+                continue
+            if entry.kind == "datapoint" and not self._is_as_read(final, digest, (replaced or {}).get(entry)):
+                final = self._free_draft(entry)
             self._place(entry, staged, final)
             directories[self.layout.parent(entry)] = None
         for entry in pending.removed:
+            self._check_steps(entry)
             self.disk.remove(self.layout.final(entry))
             directories[self.layout.parent(entry)] = None
         return [path for path in directories if self.disk.check_directory(path) is not None]
+
+    def _is_staged(self, staged: str) -> bool:
+        status = self.disk.status(staged)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{staged} is not a regular file")
+        return status is not None
+
+    def _is_as_read(self, final: str, digest: str | None, replaced: Replaced | None) -> bool:
+        """Tell whether a file is still the one that the change was computed from; a later hand edit stays."""
+        if replaced is None:
+            return self.digest(final) == digest
+        status = self.disk.status(final)
+        return status is not None and signature(status) == replaced.signature
+
+    def _check_steps(self, entry: Entry) -> None:
+        """Refuse to follow a link on the way to an entry."""
+        for path in self._steps(self.layout.parent(entry)):
+            self.disk.check_directory(path)
 
     def _place(self, entry: Entry, staged: str, final: str) -> None:
         try:
@@ -357,22 +382,46 @@ class Journal:
         return is_pending
 
     def _recover_pending(self, number: int, decision: Decision | None) -> None:
-        if decision == "discard":
-            self._write_sequence(number)
-            self._settle(number - 1, [])
+        try:
+            pending = self.pending()
+        except RecoveryNeededError:  # nobody can tell any more what it was
+            if decision != "discard":
+                raise
+            self._give_up(number)
             return
-        pending = self.pending()
         if pending is None:
             return
-        head = read_head(self.layout.root)
-        if decision is None and pending.head != head and not self._is_applied(pending):
+        head = read_head(self.disk, self.layout.root)
+        is_elsewhere = pending.head != head and not self._is_applied(pending)
+        if is_elsewhere and decision is None:
             raise RecoveryNeededError(
                 f"A change to dataset {self.layout.name} was interrupted at commit {pending.head}, and HEAD is at"
                 f" {head} now: `filestore recover --apply` completes it here, `filestore recover --discard` gives it up"
             )
+        if is_elsewhere and decision == "discard":
+            self._refuse_half(pending)
+            self._give_up(number)
+            return
         self._write_sequence(number)
         self._make_directories(pending.puts)  # git may have removed them with their last tracked file
-        self._settle(number - 1, self._apply(pending, is_recovery=True))
+        self._settle(number - 1, self._apply(pending, None))
+
+    def _give_up(self, number: int) -> None:
+        self._write_sequence(number)
+        self._settle(number - 1, [])
+
+    def _refuse_half(self, pending: Pending) -> None:
+        """Refuse to give up a change of which a part is in place: half of it would stay.
+
+        Raises:
+            RecoveryNeededError: Something is.
+        """
+        is_begun = any(self.disk.status(self.staged(entry)) is None for entry in pending.puts)
+        if is_begun or any(self.disk.status(self.layout.final(entry)) is None for entry in pending.removed):
+            raise RecoveryNeededError(
+                f"A part of the interrupted change to dataset {self.layout.name} is in place already, so it cannot be"
+                " given up: `filestore recover --apply` completes it"
+            )
 
     def _is_applied(self, pending: Pending) -> bool:
         """Tell whether nothing is left to do but to close the change."""

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
+
+from filestore.storage.files import Disk
 
 __all__ = ["read_head"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
-def read_head(root: str) -> str | None:
+def read_head(disk: Disk, root: str) -> str | None:
     """Return the commit that HEAD of the repository around `root` names, or None outside a repository.
 
     Read from the files git keeps (gitrepository-layout(5)), as starting git for every write would cost more than the
     write. A branch without a commit is named by its ref.
     """
-    for directory in (Path(root), *Path(root).parents):
-        git_directory = _resolve_git_directory(directory / ".git")
+    directory = root
+    while True:
+        git_directory = _resolve_git_directory(disk, directory)
         if git_directory is not None:
-            return _resolve_head(git_directory)
-    return None
+            return _resolve_head(disk, git_directory)
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return None
+        directory = parent
 
 
-def _read_text(path: Path) -> str | None:
+def _read_text(disk: Disk, path: str) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
+        return disk.read(path)[0].decode(errors="replace").strip()
+    except OSError:  # missing, or no regular file
         return None
 
 
-def _resolve_git_directory(path: Path) -> Path | None:
-    if path.is_dir():
+def _resolve_git_directory(disk: Disk, directory: str) -> str | None:
+    path = os.path.join(directory, ".git")
+    if os.path.isdir(path):
         return path
-    text = _read_text(path)
+    text = _read_text(disk, path)
     if text is None or not text.startswith("gitdir: "):
         return None
-    return path.parent / text.removeprefix("gitdir: ")
+    return os.path.join(directory, text.removeprefix("gitdir: "))
 
 
-def _resolve_head(git_directory: Path) -> str | None:
-    head = _read_text(git_directory / "HEAD")
+def _resolve_head(disk: Disk, git_directory: str) -> str | None:
+    head = _read_text(disk, os.path.join(git_directory, "HEAD"))
     if head is None or not head.startswith("ref: "):
         return head
     ref = head.removeprefix("ref: ")
-    shared = _read_text(git_directory / "commondir")
-    for base in (git_directory, *([git_directory / shared] if shared else [])):
-        commit = _read_text(base / ref)
+    shared = _read_text(disk, os.path.join(git_directory, "commondir"))
+    for base in (git_directory, *([os.path.join(git_directory, shared)] if shared else [])):
+        commit = _read_text(disk, os.path.join(base, ref))
         if commit is not None and _COMMIT.fullmatch(commit):
             return commit
-        for line in (_read_text(base / "packed-refs") or "").splitlines():
+        for line in (_read_text(disk, os.path.join(base, "packed-refs")) or "").splitlines():
             commit, _, name = line.partition(" ")
             if name == ref:
                 return commit

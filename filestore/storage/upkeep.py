@@ -1,6 +1,6 @@
 """Looking after a dataset's stale files: which were replaced, and which nothing needs any more.
 
-Files are searched as bytes, not parsed: what a person has half written must neither hide a use nor stop the work.
+What a person has half written must neither hide that something is used nor stop the work.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.ids import file_name
+from filestore.codec import loads_file
+from filestore.errors import InvalidIdError, JSONTextError
+from filestore.ids import file_name, parse_uuid
 from filestore.storage.journal import Change
 from filestore.storage.layout import Entry
 from filestore.storage.view import DatasetView
 
 __all__ = ["Purge", "find_live_successors", "plan_purge"]
 
-_REPLACES = re.compile(rb'"replaces"\s*:\s*"([0-9a-f-]{36})"')
+_REPLACES = re.compile(rb'"replaces"\s*:')
 _USES = {
     "schema": re.compile(rb"schemas/([0-9a-f]{16,64}\.json)"),
     "file": re.compile(rb"files/(%s)" % ATTACHMENT_NAME.pattern.encode()),
@@ -29,12 +31,13 @@ _USES = {
 def find_live_successors(view: DatasetView, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
     """Return which of the ids an update has replaced, and by which datapoint that is live now."""
     wanted = set(ids)
+    oldest = min(wanted)
     predecessors: dict[uuid.UUID, uuid.UUID] = {}
     for datapoint_id in view.ids():
-        if datapoint_id > min(wanted):  # a successor's id is greater
-            found = _REPLACES.search(view.json_bytes(file_name(datapoint_id)))
-            if found:
-                predecessors[datapoint_id] = uuid.UUID(found.group(1).decode())
+        if datapoint_id > oldest:  # a successor's id is greater
+            found = _find_predecessor(view.json_bytes(file_name(datapoint_id)))
+            if found is not None:
+                predecessors[datapoint_id] = found
     successors: dict[uuid.UUID, uuid.UUID] = {}
     for live in (one for one in predecessors if view.staled_at(one) is None):
         ancestor: uuid.UUID | None = predecessors[live]
@@ -66,12 +69,38 @@ def plan_purge(view: DatasetView, is_old: Callable[[datetime], bool]) -> tuple[C
     tombstones = view.tombstones()
     doomed = [one for one in view.ids() if one in tombstones and is_old(tombstones[one])]
     doomed_names = {file_name(one) for one in doomed}
-    kept = b"\n".join(view.json_bytes(name) for name in view.json_names() if name not in doomed_names)
-    unused = {
-        kind: sorted(set(view.names_of(kind)) - {name.decode() for name in pattern.findall(kept)})
-        for kind, pattern in _USES.items()
-    }
+    kept = [view.json_bytes(name) for name in view.json_names() if name not in doomed_names]
+    is_complete = all(map(_is_json, kept))  # half a file may be about to use anything
+    unused = {kind: _find_unused(view, kind, b"\n".join(kept)) if is_complete else [] for kind in _USES}
     removed = [Entry("datapoint", file_name(one)) for one in doomed]
     removed += [entry for one in doomed for entry in view.tombstone_entries(one)]
     removed += [Entry(kind, name) for kind, names in unused.items() for name in names]
     return Change(removed=removed), Purge(doomed, unused["schema"], unused["file"])
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        loads_file(data)
+    except JSONTextError:
+        return False
+    return True
+
+
+def _find_unused(view: DatasetView, kind: str, kept: bytes) -> list[str]:
+    used = {name.decode() for name in _USES[kind].findall(kept)}
+    return sorted(set(view.names_of(kind)) - used)
+
+
+def _find_predecessor(data: bytes) -> uuid.UUID | None:
+    """Return what a datapoint file says it replaces; a payload may say the same word, and says nothing of that."""
+    if _REPLACES.search(data) is None:
+        return None
+    try:
+        value = loads_file(data)
+    except JSONTextError:
+        return None  # half a file: nothing can be said of it
+    replaces = value.get("replaces") if isinstance(value, dict) else None
+    try:
+        return parse_uuid(replaces) if isinstance(replaces, str) else None
+    except InvalidIdError:
+        return None

@@ -5,6 +5,7 @@ A view is made for one operation. It never writes, and it never leaves out a fil
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
@@ -72,7 +73,8 @@ class DatasetView:
             for entry, replaces in self._pending.puts.items()
             if entry.kind == "datapoint" and replaces is None and (datapoint_id := parse_file_name(entry.name))
         }
-        return sorted(staged.union(ids), reverse=True)
+        removed = {parse_file_name(entry.name) for entry in self._pending.removed if entry.kind == "datapoint"}
+        return sorted(staged.union(ids).difference(removed), reverse=True)
 
     def _ids_on_disk(self) -> list[uuid.UUID]:
         """Return the ids of all files. One that was there before is not given up before its name was waited for."""
@@ -126,7 +128,10 @@ class DatasetView:
 
     def tombstone_entries(self, datapoint_id: uuid.UUID) -> list[Entry]:
         """Return every tombstone of a datapoint."""
-        names = self._disk.names(self.layout.shard(datapoint_id))
+        shard = self.layout.shard(datapoint_id)
+        for path in (self.layout.tombstones, shard):
+            self._disk.check_directory(path)
+        names = self._disk.names(shard)
         parsed = ((name, parse_tombstone_name(name)) for name in names)
         return [Entry("tombstone", name) for name, found in parsed if found is not None and found[0] == datapoint_id]
 
@@ -268,6 +273,8 @@ class DatasetView:
         return any(is_recent(one, now_ns) for one in (status, *places))
 
     def _open(self, entry: Entry, path: str) -> tuple[bytes, os.stat_result]:
+        if self._pending is not None and entry in self._pending.removed:
+            raise FileNotFoundError(errno.ENOENT, "it was removed", path)
         staged = self._find_staged(entry, path)
         if staged is not None:
             return staged
