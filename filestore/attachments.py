@@ -15,6 +15,7 @@ from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text
 __all__ = [
     "ATTACHMENT_NAME",
     "Attachments",
+    "find_location",
     "own_path",
     "own_storage_path",
     "parse_file_block",
@@ -205,13 +206,18 @@ def _sniff(data: bytes) -> str:
     raise ShapeError("No `mime_type` given, and none could be told from the bytes", ("mime_type",))
 
 
+def find_location(block: JSONObject) -> tuple[str, str] | None:
+    """Return the dataset's directory and the name in `files/` that a pointer of this store leads to."""
+    match block.get("storage_path"):
+        case {"kind": {"type": "filesystem", "path": str(directory)}, "path": str(path)} if _OWN_PATH.fullmatch(path):
+            return directory, path.removeprefix("files/")
+    return None
+
+
 def own_path(block: JSONObject, directory: str) -> str | None:
     """Return `files/<name>` if a pointer leads to a file of the dataset in `directory`."""
-    path = block.get("storage_path")
-    if not isinstance(path, dict) or path.get("kind") != {"type": "filesystem", "path": directory}:
-        return None
-    name = path.get("path")
-    return name if isinstance(name, str) and _OWN_PATH.fullmatch(name) else None
+    location = find_location(block)
+    return f"files/{location[1]}" if location is not None and location[0] == directory else None
 
 
 def render_file_block_for_file(block: JSONObject, directory: str) -> JSONObject:

@@ -274,7 +274,7 @@ class FileStore:
         built = []
         for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
             with _naming_item(index):
-                built.append((build_created(item, dataset_name, new_id, config), item.files))
+                built.append(self._bring_along(build_created(item, dataset_name, new_id, config), item.files, dataset))
         _insert(dataset, built)
         return ids
 
@@ -348,7 +348,8 @@ class FileStore:
                 now = self._clock()
                 updated = [in_place(datapoint, now) for datapoint in updated]
             for datapoint, item in zip(updated, items, strict=True):
-                changes.put(change, view, datapoint, item.files, replaces=not new_ids)
+                complete, files = self._bring_along(datapoint, item.files, dataset)
+                changes.put(change, view, complete, files, replaces=not new_ids)
             return change, [datapoint.id for datapoint in updated]
 
         return self._write_existing(dataset, plan, items[0].id)
@@ -463,11 +464,7 @@ class FileStore:
 
         def action(view: DatasetView) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
             found = ((one, changes.find_live(view, one, config)) for one in dict.fromkeys(ids))
-            return {
-                one: changes.copy_attachments(datapoint, view, target.layout.directory)
-                for one, datapoint in found
-                if datapoint is not None
-            }
+            return {one: self._bring_along(datapoint, {}, target) for one, datapoint in found if datapoint is not None}
 
         return self._datasets.get(dataset_name).read(action)
 
@@ -579,6 +576,13 @@ class FileStore:
             placed = error.within("datapoints")
             placed.item = next((step for step in error.pointer if isinstance(step, int)), None)
             raise placed from None
+
+    def _bring_along(
+        self, datapoint: Datapoint, files: dict[str, bytes], target: Dataset
+    ) -> tuple[Datapoint, dict[str, bytes]]:
+        """Copy the attached files of other datasets that a datapoint points to: each dataset is committed by itself."""
+        complete, copied = changes.copy_attachments(datapoint, target.layout.directory, self._datasets.find_attachment)
+        return complete, {**files, **copied}
 
     def _write_existing(
         self, dataset: Dataset, plan: Callable[[DatasetView], tuple[Change, Result]], first: uuid.UUID

@@ -51,7 +51,19 @@ REFUSED_EXAMPLES = {
     "GET /internal/object_storage": 404,  # the samples have no attached files
 }
 """Operations whose example is refused, with the status."""
-CASES_PER_MODE = 15
+FORMS = [
+    pytest.param(Headers((("user-agent", "curl"),)), "Datapoint", id="user agent"),
+    pytest.param(Headers(), "LegacyDatapoint", id="no user agent"),
+    pytest.param(Headers((("accept", "*/*"),)), "LegacyDatapoint", id="client up to 2025.11.4"),
+]
+"""Headers of a request, and the form in which a legacy GET answers it."""
+BOUNDED = settings(
+    max_examples=10,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
 
 
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
@@ -79,6 +91,11 @@ def issues(schema: dict[str, Any], value: object) -> list[str]:
 def component(name: str) -> dict[str, Any]:
     """Return a schema that refers to one of the document's."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def list_of(name: str) -> dict[str, Any]:
+    """Return the schema of a list of what one of the document's schemas describes."""
+    return {"type": "array", "items": component(name)}
 
 
 def example_request(label: str) -> Request:
@@ -170,23 +187,16 @@ def test_example_of_a_request_gets_the_documented_answer(label: str, samples: Fi
         assert issues(documented[response.content_type]["schema"], json.loads(response.body)) == []
 
 
-@pytest.mark.parametrize(
-    ("headers", "form"),
-    [
-        pytest.param({"user-agent": "curl"}, "Datapoint", id="with a user agent"),
-        pytest.param({}, "LegacyDatapoint", id="without"),
-        pytest.param({"accept": "*/*"}, "LegacyDatapoint", id="client up to 2025.11.4"),
-    ],
-)
+@pytest.mark.parametrize(("headers", "form"), FORMS)
 @pytest.mark.parametrize("dataset_name", ["email_application", "entity_extraction", "support_conversations"])
 def test_legacy_get_answers_in_the_documented_form(
-    dataset_name: str, headers: dict[str, str], form: str, samples: FileStore
+    dataset_name: str, headers: Headers, form: str, samples: FileStore
 ) -> None:
-    path = f"/datasets/{dataset_name}/datapoints"
-    listed = json.loads(Application(samples)(Request("GET", path, headers=Headers(tuple(headers.items())))).body)
-    assert listed
-    assert issues({"type": "array", "items": component(form)}, listed) == []
+    response = Application(samples)(Request("GET", f"/datasets/{dataset_name}/datapoints", headers=headers))
+    listed = json.loads(response.body)
+    assert issues(list_of(form), listed) == []
     other = "Datapoint" if form == "LegacyDatapoint" else "LegacyDatapoint"
+    assert listed
     assert all(issues(component(other), datapoint) for datapoint in listed)
 
 
@@ -202,15 +212,37 @@ def test_legacy_get_answers_in_the_documented_form(
 def test_gateway_answers_as_documented(label: str, mode: GenerationMode, gateway: str) -> None:
     """Requests made from the document, right and wrong ones, get the answers that it lists, and none above 499."""
 
-    @settings(
-        max_examples=CASES_PER_MODE,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-    )
+    @BOUNDED
     @given(case=OPERATIONS[label].as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(base_url=gateway, checks=CHECKS)
 
     check()
+
+
+@pytest.mark.parametrize(("headers", "form"), FORMS)
+@pytest.mark.parametrize(
+    "label", ["POST /datasets/{dataset_name}/datapoints/bulk", "POST /v1/datasets/{dataset_name}/datapoints"]
+)
+def test_whatever_was_taken_is_listed_in_the_documented_forms(
+    label: str, headers: Headers, form: str, tmp_path: Path
+) -> None:
+    app = Application(FileStore(tmp_path, durable=False))
+    path = label.removeprefix("POST ").replace("{dataset_name}", "d")
+    statuses = set()
+
+    @BOUNDED
+    @given(case=OPERATIONS[label].as_strategy())
+    def check(case: schemathesis.Case[Any]) -> None:
+        body: Any = case.body
+        for item in body["datapoints"]:
+            item["type"] = "json" if "output_schema" in item else "chat"  # without a config, the item decides
+        statuses.add(app(Request("POST", path, body=json.dumps(body).encode())).status)
+        listed = app(Request("GET", "/datasets/d/datapoints", headers=headers))
+        assert issues(list_of(form), json.loads(listed.body)) == []
+        found = app(Request("POST", "/v1/datasets/d/list_datapoints", headers=headers, body=b"{}"))
+        assert issues(component("Datapoints"), json.loads(found.body)) == []
+        app(Request("DELETE", "/datasets/d"))
+
+    check()
+    assert 200 in statuses

@@ -531,6 +531,14 @@ def test_base64_files_are_kept_beside_the_datapoints(call: Call, store: FileStor
     copies = answer_of(call("POST", "/internal/datasets/copy/datapoints/clone", {"datapoint_ids": [one]}))
     assert (store.root / "copy" / path).exists()
     assert copies["datapoint_ids"] != [None]
+    sent_back = {**CHAT, "input": get_one(call, one)["input"]}
+    create(call, sent_back, dataset="third")
+    assert (store.root / "third" / path).exists()
+    elsewhere = {"kind": {"type": "filesystem", "path": "demo"}, "path": f"files/{'0' * 64}.png"}
+    block = {"type": "file", "file_type": "object_storage_pointer", "mime_type": "image/png", "storage_path": elsewhere}
+    [other] = create(call, {**CHAT, "input": {"messages": [{"role": "user", "content": [block]}]}}, dataset="third")
+    body = {"datapoint_ids": [other]}
+    assert answer_of(call("POST", "/internal/datasets/copy/datapoints/clone", body))["datapoint_ids"] != [None]
 
 
 class TestRestore:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from filestore.attachments import own_path, own_storage_path
+from filestore.attachments import find_location, own_storage_path
 from filestore.codec import JSONObject, JSONValue, dumps
 from filestore.datapoint import Datapoint, JsonDatapoint
 from filestore.datapoint_file import FileContext, canonical_schema, read_datapoint, render_datapoint, schema_digest
@@ -115,29 +115,33 @@ def _put_schema(change: Change, view: DatasetView, schema: JSONValue) -> str:
     return digest
 
 
-def copy_attachments(datapoint: Datapoint, source: DatasetView, directory: str) -> tuple[Datapoint, dict[str, bytes]]:
-    """Return a datapoint whose attached files lie in another dataset, and their bytes.
+def copy_attachments(
+    datapoint: Datapoint, directory: str, find: Callable[[str, str], bytes | None]
+) -> tuple[Datapoint, dict[str, bytes]]:
+    """Return a datapoint that has the files which lie in other datasets for its own, and their bytes.
 
     Args:
-        datapoint: A datapoint of the dataset that `source` shows.
-        source: The dataset it comes from.
+        datapoint: A datapoint whose file blocks may point anywhere.
         directory: The directory name of the dataset it goes to.
+        find: Returns the bytes of an attached file by the directory name of its dataset and its name; None where there
+            is none, and its block stays as it is.
     """
     files: dict[str, bytes] = {}
 
     def moved(block: JSONObject) -> JSONObject:
-        path = own_path(block, source.layout.directory)
-        if path is None:
+        location = find_location(block) if block["type"] == "file" else None
+        if location is None or location[0] == directory:
             return block
-        name = path.removeprefix("files/")
-        data = source.find_bytes(Entry("file", name))
+        data = find(*location)
         if data is None:
             return block
-        files[name] = data
-        return {**block, "storage_path": own_storage_path(directory, path)}
+        files[location[1]] = data
+        return {**block, "storage_path": own_storage_path(directory, f"files/{location[1]}")}
 
     messages: list[JSONValue] = [
         {**message, "content": [moved(expect_object(block)) for block in expect_list(message["content"])]}
         for message in map(expect_object, expect_list(datapoint.input["messages"]))
     ]
+    if not files:
+        return datapoint, files
     return replace(datapoint, input={**datapoint.input, "messages": messages}), files

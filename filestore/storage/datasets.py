@@ -106,6 +106,14 @@ class Datasets:
             return False
         return stat.S_ISDIR(status.st_mode) and status.st_dev == root.st_dev  # no link, which is never followed
 
+    def find_attachment(self, directory: str, name: str) -> bytes | None:
+        """Return the bytes of an attached file, by the directory name of its dataset and its own, or None."""
+        dataset_name = parse_directory_name(directory)
+        if dataset_name is None or ATTACHMENT_NAME.fullmatch(name) is None:
+            return None
+        dataset = self.get(dataset_name)
+        return dataset.read(lambda view: view.find_bytes(Entry("file", name))) if dataset.exists() else None
+
     def attachment(self, directory: str, path: str) -> bytes:
         """Return the bytes of an attached file.
 
@@ -116,10 +124,8 @@ class Datasets:
         Raises:
             NotFoundError: There is no such file.
         """
-        name = parse_directory_name(directory)
-        kind, _, file = path.partition("/")
-        if name is not None and kind == "files" and ATTACHMENT_NAME.fullmatch(file) is not None:
-            found = self.get(name).read(lambda view: view.find_bytes(Entry("file", file)))
-            if found is not None:
-                return found
+        kind, _, name = path.partition("/")
+        found = self.find_attachment(directory, name) if kind == "files" else None
+        if found is not None:
+            return found
         raise NotFoundError(f"No attached file {path} in {directory}")
