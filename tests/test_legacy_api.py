@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -510,7 +510,7 @@ class TestPut:
     """The internal PUT: create or overwrite under an id of the client's choice."""
 
     PATH = f"/internal/datasets/demo/datapoints/{UNKNOWN_ID}"
-    BODY: dict[str, Any] = {"function_name": "plain_chat", "input": {"messages": [USER]}, "is_custom": False}
+    BODY: ClassVar[dict[str, Any]] = {"function_name": "plain_chat", "input": {"messages": [USER]}, "is_custom": False}
 
     def test_it_creates_replaces_wholesale_and_revives(self, call: Call) -> None:
         body = {**self.BODY, "tags": {"a": "b"}, "output": "x", "source_inference_id": UNKNOWN_ID, "auxiliary": "{}"}
@@ -537,7 +537,7 @@ class TestPut:
         answer = call("PUT", self.PATH, {**body, "output": call_of_function_tool})
         assert (answer.status, error_of(answer)) == (400, "Demonstration contains invalid tool name")
 
-    BAD = {
+    BAD: ClassVar[dict[str, Any]] = {
         "version": (
             "01995f6a-1c2d-4c11-9d3e-0f5b7a1c2d3e",
             {},

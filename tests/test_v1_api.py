@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -250,13 +250,14 @@ def test_an_empty_list_is_refused(call: Call) -> None:
 
 
 def test_reserved_names_are_refused_everywhere(call: Call) -> None:
-    for method, path, body in (
+    requests: list[tuple[str, str, Any]] = [
         ("POST", "datapoints", {"datapoints": []}),
         ("PATCH", "datapoints", {"datapoints": []}),
         ("DELETE", "datapoints", {"ids": []}),
         ("POST", "list_datapoints", {}),
         ("POST", "get_datapoints", {"ids": []}),
-    ):
+    ]
+    for method, path, body in requests:
         answer = call(method, f"/v1/datasets/builder/{path}", body)
         assert answer.status == 400
         assert error_of(answer).startswith("Invalid dataset name: builder.")
@@ -281,7 +282,7 @@ class TestUpdate:
             f"Datapoint not found for dataset: demo and id: {old}",
         )
 
-    FIELDS: dict[str, tuple[Any, Any, Any]] = {  # noqa: RUF012 (a table of cases)
+    FIELDS: ClassVar[dict[str, tuple[Any, Any, Any]]] = {
         "input": (
             {},
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "My synthetic input"}]}]},
@@ -434,7 +435,7 @@ class TestList:
         assert names({"type": "time", "time": "2000-01-01 00:00:00.5+0100", "comparison_operator": "<="}) == ""
         assert [one["id"] for one in listed(call, function_name="json_success")] == [c]
 
-    BAD: dict[str, Any] = {  # noqa: RUF012 (a table of cases)
+    BAD: ClassVar[dict[str, Any]] = {
         "unknown type": {"filter": {"type": "metric"}},
         "unknown operator": {"filter": {"type": "tag", "key": "a", "value": "b", "comparison_operator": "=="}},
         "a date alone": {"filter": {"type": "time", "time": "2026-01-01", "comparison_operator": "="}},

@@ -158,7 +158,7 @@ class Dataset:
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
 
     def _commit(self, change: Change) -> None:
-        if self._holds_json(self.layout.path):
+        if self._journal.sequence().number or self._holds_json(self.layout.path):
             self._journal.commit(change)
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):

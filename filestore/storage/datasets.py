@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import threading
 
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.errors import DatasetNameError, NotFoundError, ReservedDatasetNameError, StorageError
@@ -32,7 +31,6 @@ class Datasets:
         self._disk = disk
         self._lock_timeout = lock_timeout
         self._known: dict[str, Dataset] = {}
-        self._guard = threading.Lock()
         self._has_root = False
         self._check_root()
 
@@ -45,13 +43,13 @@ class Datasets:
         if not isinstance(name, str):
             raise DatasetNameError(f"Invalid dataset name: {name!r}. A name is text")
         self._check_root()
-        with self._guard:
-            dataset = self._known.get(name)
-            if dataset is None:
-                layout = DatasetLayout.of(self._root, name)
-                if len(self._known) >= _MOST_REMEMBERED:
-                    self._known.clear()
-                dataset = self._known[name] = Dataset(layout, self._disk, self._lock_timeout)
+        dataset = self._known.get(name)
+        if dataset is None:
+            layout = DatasetLayout.of(self._root, name)
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            # Without a lock, which a fork could leave locked: of two threads' objects one is kept.
+            dataset = self._known.setdefault(name, Dataset(layout, self._disk, self._lock_timeout))
         return dataset
 
     def _check_root(self) -> None:

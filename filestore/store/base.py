@@ -1,0 +1,142 @@
+"""What all operations of a store stand on: its config, its datasets, its clock and its maker of ids."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from filestore.codec import to_json_value
+from filestore.datapoint import Datapoint
+from filestore.errors import (
+    DatapointNotFoundError,
+    InvalidIdError,
+    RequestError,
+)
+from filestore.functions import FunctionConfig
+from filestore.ids import IdMaker, parse_uuid
+from filestore.storage import changes
+from filestore.storage.config_files import ConfigFiles
+from filestore.storage.dataset import Dataset
+from filestore.storage.datasets import Datasets
+from filestore.storage.files import Disk
+from filestore.storage.journal import Change
+from filestore.storage.view import DatasetView
+
+__all__ = ["Id", "StoreBase", "insert", "naming_item", "parse_id", "require_live"]
+
+Id = uuid.UUID | str
+Result = TypeVar("Result")
+
+
+class StoreBase:
+    """An open store, without its operations; see `FileStore` for the arguments."""
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        config_file: str | os.PathLike[str] | None = None,
+        *,
+        durable: bool = True,
+        lock_timeout: float = 30.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random_bits: Callable[[int], int] = secrets.randbits,
+    ) -> None:
+        self.root = Path(root).resolve()
+        self._clock = clock
+        self._id_maker = IdMaker(clock, random_bits)
+        self._config_files = ConfigFiles(self.root, config_file)
+        self._datasets = Datasets(str(self.root), Disk(durable=durable), lock_timeout)
+        self._config_files.current()
+
+    @property
+    def config(self) -> FunctionConfig:
+        """The function config, as its files are now.
+
+        Raises:
+            ConfigError: A mistake in it.
+        """
+        return self._config_files.current()
+
+    def _stale(self, dataset_name: str, find_live: Callable[[DatasetView], list[uuid.UUID]]) -> int:
+        """Soft-delete the live datapoints that `find_live` names, without looking into their files."""
+        dataset = self._datasets.find(dataset_name)
+        if dataset is None or not dataset.read(find_live):
+            return 0
+
+        def plan(view: DatasetView) -> tuple[Change, int]:
+            live = find_live(view)
+            change = Change()
+            changes.stale(change, live, self._clock())
+            return change, len(live)
+
+        return dataset.write(plan)
+
+    def _bring_along(
+        self, datapoint: Datapoint, files: dict[str, bytes], target: Dataset
+    ) -> tuple[Datapoint, dict[str, bytes]]:
+        """Copy the attached files of other datasets that a datapoint points to: each dataset is committed by itself."""
+        complete, copied = changes.copy_attachments(datapoint, target.layout.directory, self._datasets.find_attachment)
+        return complete, {**files, **copied}
+
+    def _write_existing(
+        self, dataset: Dataset, plan: Callable[[DatasetView], tuple[Change, Result]], first: uuid.UUID
+    ) -> Result:
+        """Write to a dataset whose datapoints must exist, without making one that does not."""
+        if not dataset.exists():
+            raise DatapointNotFoundError(dataset.layout.name, first)
+        return dataset.write(plan)
+
+
+def parse_id(value: Id) -> uuid.UUID:
+    """Return an id given as a UUID of any class or as text.
+
+    Raises:
+        InvalidIdError: It spells no UUID.
+    """
+    if isinstance(value, uuid.UUID):
+        return value
+    text = to_json_value(value)
+    if not isinstance(text, str):
+        raise InvalidIdError(f"a datapoint id is a UUID, not {type(value).__name__}")
+    return parse_uuid(text)
+
+
+@contextmanager
+def naming_item(index: int) -> Iterator[None]:
+    """Note in a refusal which item of the request it is about."""
+    try:
+        yield
+    except RequestError as error:
+        error.item = index
+        raise
+
+
+def insert(dataset: Dataset, parsed: Sequence[tuple[Datapoint, dict[str, bytes]]]) -> None:
+    """Write new datapoints and their files, if there are any."""
+
+    def plan(view: DatasetView) -> tuple[Change, None]:
+        change = Change()
+        for datapoint, files in parsed:
+            changes.put(change, view, datapoint, files)
+        return change, None
+
+    if parsed:
+        dataset.write(plan)
+
+
+def require_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
+    """Read a live datapoint.
+
+    Raises:
+        DatapointNotFoundError: There is none, or it is stale.
+    """
+    found = changes.find_live(view, datapoint_id, config)
+    if found is None:
+        raise DatapointNotFoundError(view.layout.name, datapoint_id)
+    return found

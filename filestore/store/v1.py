@@ -1,0 +1,259 @@
+"""The operations of the v1 generation."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from filestore.codec import JSONValue, to_json_value
+from filestore.datapoint import Datapoint
+from filestore.errors import (
+    DatasetNameError,
+    RequestError,
+    ShapeError,
+)
+from filestore.ids import created_at
+from filestore.query import ListQuery
+from filestore.requests_v1 import (
+    build_created,
+    build_updated,
+    in_place,
+    parse_create_item,
+    parse_metadata_item,
+    parse_update_item,
+    successor,
+)
+from filestore.shapes import parse_list
+from filestore.storage import changes
+from filestore.storage.dataset import Dataset
+from filestore.storage.journal import Change
+from filestore.storage.view import DatasetView
+from filestore.store.base import Id, StoreBase, insert, naming_item, parse_id, require_live
+
+__all__ = ["V1Operations"]
+
+Item = TypeVar("Item")
+
+
+class V1Operations(StoreBase):
+    """One method per operation of the v1 generation."""
+
+    def create_datapoints(self, *, dataset_name: str, requests: Sequence[object]) -> list[uuid.UUID]:
+        """Create datapoints: all of them or none.
+
+        Args:
+            dataset_name: The dataset; it need not exist yet.
+            requests: Items of the v1 form, each with its `type`.
+
+        Returns:
+            The new ids, one for each item, in order; they ascend.
+
+        Raises:
+            RequestError: An item is wrong, or there is none; nothing was created.
+        """
+        items = self._parse_items(dataset_name, requests, parse_create_item)
+        dataset = self._datasets.get(dataset_name)
+        _refuse_empty(items)
+        config = self.config
+        ids = self._id_maker.make(len(items))
+        built = []
+        for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
+            with naming_item(index):
+                built.append(self._bring_along(build_created(item, dataset_name, new_id, config), item.files, dataset))
+        insert(dataset, built)
+        return ids
+
+    def query_datapoints(self, *, dataset_name: str, query: ListQuery) -> list[Datapoint]:
+        """Return the page of live datapoints that a v1 list query asks for.
+
+        Raises:
+            FileContentError: A file of a live datapoint cannot be read.
+        """
+        dataset = self._datasets.get(dataset_name)
+        query.check()
+        if query.limit == 0 or not dataset.exists():
+            return []
+        config = self.config
+        return dataset.read(
+            lambda view: query.select(changes.load_datapoint(view, one, config) for one in view.live_ids())
+        )
+
+    def get_datapoints(self, *, ids: Iterable[Id], dataset_name: str | None = None) -> list[Datapoint]:
+        """Return datapoints by id, live and stale, the one updated last first; unknown ids are left out.
+
+        Args:
+            ids: The ids; a repeated one counts once.
+            dataset_name: The dataset, or None for any.
+
+        Raises:
+            FileContentError: A file of theirs cannot be read.
+        """
+        wanted = list(dict.fromkeys(map(parse_id, ids)))
+        config = self.config
+        found: list[Datapoint] = []
+        for name in self._datasets.names() if dataset_name is None else [dataset_name]:
+            dataset = self._datasets.get(name)
+            if dataset.exists():
+                looked_up = dataset.read(lambda view: [changes.find_datapoint(view, one, config) for one in wanted])
+                found += [datapoint for datapoint in looked_up if datapoint is not None]
+        return sorted(found, key=lambda datapoint: (datapoint.updated_at, datapoint.id), reverse=True)
+
+    def update_datapoints(
+        self, *, dataset_name: str, requests: Sequence[object], new_ids: bool = True
+    ) -> list[uuid.UUID]:
+        """Update datapoints: all of them or none.
+
+        Args:
+            dataset_name: Their dataset.
+            requests: Items of the v1 form: `type`, `id` and the fields to change.
+            new_ids: Whether a successor with a new id takes over, and the old datapoint becomes stale, as in the API;
+                otherwise the file is changed in place.
+
+        Returns:
+            The ids that the datapoints have now, in order.
+
+        Raises:
+            DatapointNotFoundError: There is no live datapoint with one of the ids.
+            RequestError: An item is wrong, stands twice, or there is none.
+        """
+        items = self._parse_items(dataset_name, requests, parse_update_item)
+        dataset = self._datasets.get(dataset_name)
+        _refuse_empty(items)
+        _refuse_repeated([item.id for item in items])
+        config = self.config
+
+        def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
+            updated = [build_updated(require_live(view, item.id, config), item, config) for item in items]
+            change = Change()
+            if new_ids:
+                ids = self._id_maker.make(len(items), after=max(item.id for item in items))
+                updated = [successor(datapoint, new_id) for datapoint, new_id in zip(updated, ids, strict=True)]
+                changes.stale(change, (item.id for item in items), created_at(ids[0]))
+            else:
+                now = self._clock()
+                updated = [in_place(datapoint, now) for datapoint in updated]
+            for datapoint, item in zip(updated, items, strict=True):
+                complete, files = self._bring_along(datapoint, item.files, dataset)
+                changes.put(change, view, complete, files, replaces=not new_ids)
+            return change, [datapoint.id for datapoint in updated]
+
+        return self._write_existing(dataset, plan, items[0].id)
+
+    def update_datapoints_metadata(self, *, dataset_name: str, requests: Sequence[object]) -> list[uuid.UUID]:
+        """Rename datapoints in place: all of them or none; return their ids.
+
+        Args:
+            dataset_name: Their dataset.
+            requests: Items of the v1 form: `id`, and `name` (None clears it).
+
+        Raises:
+            DatapointNotFoundError: There is no live datapoint with one of the ids.
+            RequestError: An item is wrong, stands twice, or there is none.
+        """
+        items = self._parse_items(dataset_name, requests, lambda value, _: parse_metadata_item(value))
+        dataset = self._datasets.get(dataset_name)
+        _refuse_empty(items)
+        _refuse_repeated([item.id for item in items])
+        config = self.config
+
+        def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
+            change = Change()
+            now = self._clock()
+            for item in items:
+                current = require_live(view, item.id, config)
+                renamed = replace(current, name=item.name if item.sets_name else current.name)
+                changes.put(change, view, in_place(renamed, now), {}, replaces=True)
+            return change, [item.id for item in items]
+
+        return self._write_existing(dataset, plan, items[0].id)
+
+    def delete_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> int:
+        """Soft-delete datapoints; return how many of the ids were live.
+
+        Raises:
+            RequestError: There is no id.
+        """
+        wanted = list(dict.fromkeys(map(parse_id, ids)))
+        self._datasets.get(dataset_name)
+        if not wanted:
+            raise RequestError("ids must be a non-empty list")
+        return self._stale(dataset_name, lambda view: [one for one in wanted if changes.is_live(view, one)])
+
+    def clone_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID | None]:
+        """Copy live datapoints of any dataset into one.
+
+        Args:
+            dataset_name: The dataset the copies go into.
+            ids: The datapoints to copy; a repeated one is copied once.
+
+        Returns:
+            The id of the copy for each id, in order; None where there is no such live datapoint.
+        """
+        wanted = list(map(parse_id, ids))
+        dataset = self._datasets.get(dataset_name)
+        copies: dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]] = {}
+        for name in self._datasets.names():
+            copies.update(self._read_copies(name, [one for one in wanted if one not in copies], dataset))
+        ordered = [one for one in dict.fromkeys(wanted) if one in copies]
+        new_ids = dict(zip(ordered, self._id_maker.make(len(ordered)), strict=True))
+        insert(dataset, [(_cloned(copies[one][0], new_ids[one], dataset_name), copies[one][1]) for one in ordered])
+        return [new_ids.get(one) for one in wanted]
+
+    def _read_copies(
+        self, dataset_name: str, ids: Iterable[uuid.UUID], target: Dataset
+    ) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
+        config = self.config
+
+        def action(view: DatasetView) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
+            found = ((one, changes.find_live(view, one, config)) for one in dict.fromkeys(ids))
+            return {one: self._bring_along(datapoint, {}, target) for one, datapoint in found if datapoint is not None}
+
+        return self._datasets.get(dataset_name).read(action)
+
+    def count_datapoints(self, *, dataset_name: str, function_name: str | None = None) -> int:
+        """Count live datapoints, of one function or of all."""
+        dataset = self._datasets.find(dataset_name)
+        if dataset is None:
+            return 0
+        if function_name is None:
+            return dataset.read(lambda view: len(view.live_ids()))
+        config = self.config
+        return dataset.read(
+            lambda view: sum(
+                changes.load_datapoint(view, one, config).function_name == function_name for one in view.live_ids()
+            )
+        )
+
+    def _parse_items(
+        self, dataset_name: str, requests: Sequence[object], parse: Callable[[JSONValue, str], Item]
+    ) -> list[Item]:
+        """Check the shape of request items, before anything else about the request."""
+        try:
+            directory = self._datasets.get(dataset_name).layout.directory
+        except DatasetNameError:
+            directory = ""  # refused by the caller, after the items' shape
+        try:
+            return parse_list(to_json_value(requests), lambda value: parse(value, directory))
+        except ShapeError as error:
+            placed = error.within("datapoints")
+            placed.item = next((step for step in error.pointer if isinstance(step, int)), None)
+            raise placed from None
+
+
+def _cloned(datapoint: Datapoint, new_id: uuid.UUID, dataset_name: str) -> Datapoint:
+    return replace(datapoint, id=new_id, dataset_name=dataset_name, updated_at=created_at(new_id), replaces=None)
+
+
+def _refuse_empty(items: Sequence[object]) -> None:
+    if not items:
+        raise RequestError("At least one datapoint must be provided")
+
+
+def _refuse_repeated(ids: Sequence[uuid.UUID]) -> None:
+    seen: set[uuid.UUID] = set()
+    for one in ids:
+        if one in seen:
+            raise RequestError(f"Duplicate datapoint id provided: {one}")
+        seen.add(one)
