@@ -65,7 +65,7 @@ class InputParser:
         return list[JSONValue](parse_list(value, self._parse_message))
 
     def _parse_system(self, value: JSONValue) -> JSONValue:
-        if self.dialect is not Dialect.LEGACY and not isinstance(value, str | dict):
+        if self.dialect is Dialect.V1 and not isinstance(value, str | dict):
             raise ShapeError("data did not match any variant of untagged enum System: expected a string or an object")
         return value
 

@@ -48,6 +48,7 @@ type = "chat"
 type = "chat_completion"
 model = "m"
 templates.greeting.path = "greeting.minijinja"
+templates.system.path = "greeting.minijinja"
 
 [functions.json_success]
 type = "json"

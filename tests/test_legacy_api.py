@@ -117,6 +117,12 @@ def test_clients_with_a_user_agent_read_the_v1_form(call: Call) -> None:
     assert [tool["name"] for tool in get(call, one)["tool_params"]["tools_available"]] == ["clock"]
 
 
+def test_a_system_of_any_json_value_reads_back_where_a_template_takes_it(call: Call) -> None:
+    for system in (5, [1, "a"], False, 1.5):
+        [one] = insert(call, {"function_name": "templated", "input": {"system": system}})
+        assert get(call, one)["input"] == {"system": system, "messages": []}
+
+
 def test_ids_come_in_request_order_and_ascend_for_a_mixed_batch(call: Call) -> None:
     ids = insert(call, CHAT, JSON, CHAT, JSON)
     assert ids == sorted(ids)
