@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from filestore.codec import JSONObject, JSONValue
-from filestore.content import render_input_legacy, render_input_transitional
 from filestore.functions import FunctionConfig
 from filestore.ids import format_wire_time
+from filestore.spellings import render_input_legacy, render_input_transitional
 from filestore.tools import ToolParams, render_tool_params_legacy
 
 __all__ = [

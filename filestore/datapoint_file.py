@@ -16,7 +16,7 @@ from typing import Any
 
 from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue, dumps, loads_file, locate
-from filestore.content import InputParser, render_input_for_file
+from filestore.content import InputParser
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.errors import FileContentError, JSONTextError, ShapeError
 from filestore.functions import FunctionConfig
@@ -37,6 +37,7 @@ from filestore.shapes import (
     parse_list,
     parse_tags,
 )
+from filestore.spellings import render_input_for_file
 from filestore.tools import (
     parse_additional_tool,
     parse_names,

@@ -7,9 +7,10 @@ as it came; `parsed` is only a view of it.
 from __future__ import annotations
 
 from filestore.codec import JSONObject, JSONValue, compact, is_same, needs_exponent, parse_raw
-from filestore.content import parse_thought, parse_unknown, render_thought_for_file, shorten_blocks, text_block
+from filestore.content import parse_thought, parse_unknown, text_block
 from filestore.errors import ShapeError
 from filestore.shapes import Dialect, ObjectReader, expect_list, expect_text, parse_list
+from filestore.spellings import render_thought_for_file, shorten_blocks
 
 __all__ = [
     "json_output",

@@ -18,6 +18,7 @@ FLOORS = [
     {"shapes"},
     {"attachments", "functions", "toml_tables", "schema", "ecma_pattern", "formats"},
     {"content"},
+    {"spellings"},
     {"outputs", "tools", "validation", "function_config"},
     {"datapoint"},
     {"datapoint_file", "query", "requests_legacy"},
@@ -39,7 +40,7 @@ EXCEPTIONS = {
 
 STORAGE_FLOORS = [
     {"files", "layout", "locks", "patience"},
-    {"index", "repository", "initialize", "config_files"},
+    {"change", "index", "repository", "initialize", "config_files"},
     {"journal"},
     {"view"},
     {"dataset", "changes", "upkeep"},

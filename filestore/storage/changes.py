@@ -14,7 +14,7 @@ from filestore.datapoint_file import FileContext, canonical_schema, read_datapoi
 from filestore.functions import FunctionConfig
 from filestore.ids import file_name, is_datapoint_id
 from filestore.shapes import expect_list, expect_object
-from filestore.storage.journal import Change, Replaced
+from filestore.storage.change import Change, Replaced
 from filestore.storage.layout import Entry, tombstone_name
 from filestore.storage.view import DatasetView
 

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
 from filestore.ids import fold_dataset_name, parse_directory_name, parse_file_name
+from filestore.storage.change import Change, Pending
 from filestore.storage.files import Disk
 from filestore.storage.index import DatasetIndex
-from filestore.storage.journal import Change, ChangedMeanwhileError, Decision, Journal, Pending, Sequence
+from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
 from filestore.storage.view import DatasetView, SchemaMemory

@@ -7,22 +7,20 @@ it on everything has, and what is not yet in its place is put there by whoever h
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import struct
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from filestore.codec import JSONValue, dumps, loads
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
-from filestore.shapes import ObjectReader, expect_text
-from filestore.storage.files import Disk, Signature, is_young, signature
+from filestore.storage.change import Change, Pending, Replaced
+from filestore.storage.files import Disk, is_young, signature
 from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.repository import read_head
 
-__all__ = ["Change", "ChangedMeanwhileError", "Decision", "Journal", "Pending", "Replaced", "Sequence"]
+__all__ = ["ChangedMeanwhileError", "Decision", "Journal", "Sequence"]
 
 Decision = Literal["apply", "discard"]
 _MANIFEST = "manifest.json"
@@ -33,80 +31,6 @@ _MAX_SEQUENCE = 1 << 62
 
 class ChangedMeanwhileError(Exception):
     """A file was saved by somebody else between its reading and the commit: the operation starts over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The state of a file that a change was computed from."""
-
-    signature: Signature
-    digest: str
-    """SHA-256 of its bytes."""
-    mode: int
-    """Its permission bits, which the new file gets."""
-
-    @classmethod
-    def of(cls, data: bytes, status: os.stat_result) -> Replaced:
-        """Return the state of a file that was just read."""
-        return cls(signature(status), hashlib.sha256(data).hexdigest(), stat.S_IMODE(status.st_mode))
-
-
-@dataclass(slots=True)
-class Change:
-    """What one write does to a dataset: all of it or nothing.
-
-    Attributes:
-        puts: The files to write, with their bytes.
-        replaced: For those that exist already, the state they were read in.
-        removed: The tombstones to take away.
-    """
-
-    puts: dict[Entry, bytes] = field(default_factory=dict)
-    replaced: dict[Entry, Replaced] = field(default_factory=dict)
-    removed: list[Entry] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A committed change that may not be wholly in its place yet.
-
-    Attributes:
-        head: The commit HEAD was at, None outside a repository.
-        puts: The files it writes, with the digest of the file each one replaces.
-        removed: The tombstones it takes away.
-    """
-
-    head: str | None
-    puts: dict[Entry, str | None]
-    removed: list[Entry]
-
-    def render(self) -> bytes:
-        """Return the manifest: ids and kinds, never paths."""
-        puts: list[JSONValue] = [
-            {"kind": entry.kind, "name": entry.name, "replaces": digest} for entry, digest in self.puts.items()
-        ]
-        removed: list[JSONValue] = [{"kind": entry.kind, "name": entry.name} for entry in self.removed]
-        return dumps({"head": self.head, "puts": puts, "removed": removed})
-
-    @classmethod
-    def parse(cls, data: bytes) -> Pending:
-        """Read a manifest; it may come from strangers.
-
-        Raises:
-            ValueError: It is no manifest.
-        """
-        reader = ObjectReader(loads(data))
-        puts = reader.require_list("puts", lambda item: (_parse_entry(item), _parse_digest(item)))
-        return cls(reader.take("head", expect_text), dict(puts), reader.require_list("removed", _parse_entry))
-
-
-def _parse_entry(value: JSONValue) -> Entry:
-    reader = ObjectReader(value)
-    return Entry(reader.require("kind", expect_text), reader.require("name", expect_text))
-
-
-def _parse_digest(value: JSONValue) -> str | None:
-    return ObjectReader(value).take("replaces", expect_text)
 
 
 @dataclass(frozen=True, slots=True)

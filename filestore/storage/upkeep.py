@@ -15,7 +15,7 @@ from filestore.attachments import ATTACHMENT_NAME
 from filestore.codec import loads_file
 from filestore.errors import InvalidIdError, JSONTextError
 from filestore.ids import file_name, parse_uuid
-from filestore.storage.journal import Change
+from filestore.storage.change import Change
 from filestore.storage.layout import Entry
 from filestore.storage.view import DatasetView
 

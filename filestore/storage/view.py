@@ -17,9 +17,10 @@ from filestore.codec import JSONValue
 from filestore.datapoint_file import read_schema
 from filestore.errors import FileContentError, ShapeError, StorageError
 from filestore.ids import file_name, parse_file_name
+from filestore.storage.change import Pending
 from filestore.storage.files import Disk, Signature, is_young, signature
 from filestore.storage.index import DatasetIndex
-from filestore.storage.journal import Journal, Pending
+from filestore.storage.journal import Journal
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
 from filestore.storage.patience import Patience, is_recent, is_settled
 

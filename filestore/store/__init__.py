@@ -13,7 +13,8 @@ from filestore.errors import DatapointNotFoundError, RecoveryNeededError, Reques
 from filestore.ids import is_datapoint_id
 from filestore.query import parse_list_query
 from filestore.storage import changes
-from filestore.storage.journal import Change, Decision
+from filestore.storage.change import Change
+from filestore.storage.journal import Decision
 from filestore.storage.upkeep import Purge, find_live_successors, plan_purge
 from filestore.storage.view import DatasetView
 from filestore.store.base import Id, parse_id

@@ -21,11 +21,11 @@ from filestore.errors import (
 from filestore.functions import FunctionConfig
 from filestore.ids import IdMaker, parse_uuid
 from filestore.storage import changes
+from filestore.storage.change import Change
 from filestore.storage.config_files import ConfigFiles
 from filestore.storage.dataset import Dataset
 from filestore.storage.datasets import Datasets
 from filestore.storage.files import Disk
-from filestore.storage.journal import Change
 from filestore.storage.view import DatasetView
 
 __all__ = ["Id", "StoreBase", "insert", "naming_item", "parse_id", "require_live"]

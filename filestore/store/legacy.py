@@ -14,7 +14,7 @@ from filestore.ids import check_tensorzero_uuid
 from filestore.requests_legacy import LegacyRequests
 from filestore.shapes import expect_list
 from filestore.storage import changes
-from filestore.storage.journal import Change
+from filestore.storage.change import Change
 from filestore.storage.view import DatasetView
 from filestore.store.base import Id, StoreBase, insert, naming_item, parse_id
 

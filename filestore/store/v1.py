@@ -27,8 +27,8 @@ from filestore.requests_v1 import (
 )
 from filestore.shapes import parse_list
 from filestore.storage import changes
+from filestore.storage.change import Change
 from filestore.storage.dataset import Dataset
-from filestore.storage.journal import Change
 from filestore.storage.view import DatasetView
 from filestore.store.base import Id, StoreBase, insert, naming_item, parse_id, require_live
 
