@@ -42,6 +42,8 @@ class Dataset:
         self._index = DatasetIndex(layout, disk)
         self._schemas: SchemaMemory = {}
         self._lock_timeout = lock_timeout
+        self.has_written = False
+        """Whether this process has written to it, so that the root was there."""
 
     def exists(self) -> bool:
         """Tell whether the dataset has a directory, or a committed change that will make it one.
@@ -143,6 +145,7 @@ class Dataset:
         self.exists()
         with self._explained():
             self._prepare()
+            self.has_written = True
             return self._write_locked(plan)
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:

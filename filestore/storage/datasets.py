@@ -62,7 +62,7 @@ class Datasets:
             is_there = self._disk.check_directory(self._root) is not None
         except OSError as error:
             raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
-        if self._has_root and not is_there:
+        if not is_there and (self._has_root or any(dataset.has_written for dataset in self._known.values())):
             raise StorageError(f"The store {self._root} is not there any more")
         self._has_root = is_there
 

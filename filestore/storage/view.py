@@ -86,7 +86,9 @@ class DatasetView:
             return looks[-1]
 
         found = self._patiently(look)
-        back = self._wait_for(self._index.missing_ids(found).union(*looks).difference(found))
+        earlier = [ids for ids in looks if ids is not found]
+        missing = self._index.missing_ids(found).union(*earlier)
+        back = self._wait_for(missing.difference(found)) if missing else set()
         ids = sorted([*found, *back], reverse=True) if back else found
         self._index.note_ids(ids)
         return ids

@@ -1,0 +1,196 @@
+"""A store may come from strangers, and files may be half written: nothing is followed, believed or thrown away."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filestore import FileStore
+from filestore.errors import DatasetNameError, FilestoreError, StorageError
+from tests.conftest import snapshot
+
+
+def chat(**rest: Any) -> dict[str, Any]:
+    return {"type": "chat", "function_name": "f", "input": {}, **rest}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "store", durable=False)
+
+
+def insert(store: FileStore, *items: Any) -> list[uuid.UUID]:
+    return store.bulk_insert_datapoints(dataset_name="demo", datapoints=list(items) or [chat()])
+
+
+# --- links
+
+
+def test_a_dataset_that_is_a_link_is_refused(store: FileStore, tmp_path: Path) -> None:
+    insert(store)
+    (tmp_path / "outside").mkdir()
+    (store.root / "linked").symlink_to(tmp_path / "outside")
+    with pytest.raises(DatasetNameError, match="symbolic link"):
+        store.bulk_insert_datapoints(dataset_name="linked", datapoints=[chat()])
+    assert store.dataset_names() == ["demo"]
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["datapoint", "schema directory", "tombstone index", "internal directory"])
+def test_no_link_is_followed_out_of_the_root(store: FileStore, tmp_path: Path, name: str) -> None:
+    json_item = {"type": "json", "function_name": "f", "input": {}, "output_schema": {"title": "t"}}
+    one, other = insert(store, json_item, chat())
+    store.delete_datapoint(dataset_name="demo", datapoint_id=other)
+    place = {
+        "datapoint": store.root / "demo" / f"{one}.json",
+        "schema directory": store.root / "demo" / "schemas",
+        "tombstone index": store.root / "demo" / "tombstones",
+        "internal directory": store.root / ".filestore" / "demo",
+    }[name]
+    outside = tmp_path / "outside"
+    place.rename(outside)
+    place.symlink_to(outside)
+    before = {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()}
+    put = {"function_name": "f", "type": "chat", "input": {}, "is_custom": True}
+    with pytest.raises(FilestoreError, match="symbolic link"):
+        store.get_datapoint(dataset_name="demo", datapoint_id=one)
+        store.put_datapoint(dataset_name="demo", datapoint_id=other, datapoint=put)
+    assert {path: path.read_bytes() for path in [outside, *outside.rglob("*")] if path.is_file()} == before
+
+
+def test_a_pending_change_from_a_stranger_removes_nothing_through_a_link(store: FileStore, tmp_path: Path) -> None:
+    insert(store)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "0123456789abcdef.json").write_text("precious", encoding="utf-8")
+    (store.root / "demo" / "schemas").symlink_to(outside)
+    pending = store.root / ".filestore" / "demo" / "pending"
+    pending.mkdir()
+    removed = [{"kind": "schema", "name": "0123456789abcdef.json"}]
+    manifest = {"head": None, "puts": [], "removed": removed}
+    (pending / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(FilestoreError):
+        insert(store)
+    assert (outside / "0123456789abcdef.json").read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.parametrize("name", ["../../x.json", "/etc/passwd", "a.json", "", "0123456789abcdef.json/.."])
+def test_a_manifest_with_a_path_in_it_is_none(store: FileStore, name: str) -> None:
+    insert(store)
+    pending = store.root / ".filestore" / "demo" / "pending"
+    pending.mkdir()
+    manifest = {"head": None, "puts": [], "removed": [{"kind": "datapoint", "name": name}]}
+    (pending / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    before = snapshot(store.root)
+    with pytest.raises(FilestoreError, match="cannot be read"):
+        insert(store)
+    assert snapshot(store.root) == before
+    assert store.recover("discard") == ["demo"]
+    insert(store)
+
+
+# --- numbers and ids that no store writes
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, 2**64 - 2, 2**62])
+def test_a_sequence_number_that_no_store_has_reached_is_not_believed(store: FileStore, number: int) -> None:
+    insert(store)
+    (store.root / ".filestore" / "demo" / "seq").write_bytes(struct.pack("<Qq", number, 0))
+    assert len(store.list_datapoints(dataset_name="demo")) == 1
+    insert(store)
+    assert len(store.list_datapoints(dataset_name="demo")) == 2
+
+
+def test_an_id_after_the_year_9999_is_no_id(store: FileStore) -> None:
+    [one] = insert(store)
+    source = store.root / "demo" / f"{one}.json"
+    (store.root / "demo" / "ffffffff-ffff-7fff-bfff-ffffffffffff.json").write_bytes(source.read_bytes())
+    assert [found.id for found in store.list_datapoints(dataset_name="demo")] == [one]
+
+
+def test_an_id_from_the_far_future_harms_no_other(store: FileStore) -> None:
+    [one] = insert(store)
+    future = uuid.UUID("60000000-0000-7000-8000-000000000000")
+    source = store.root / "demo" / f"{one}.json"
+    source.with_name(f"{future}.json").write_bytes(source.read_bytes())
+    change = {"type": "chat", "id": str(future), "name": "x"}
+    [successor] = store.update_datapoints(dataset_name="demo", requests=[change])
+    assert successor > future
+    assert insert(store)[0] < future
+    last = uuid.UUID("e677d21f-dbff-7fff-bfff-ffffffffffff")
+    source.with_name(f"{last}.json").write_bytes(source.read_bytes())
+    with pytest.raises(ValueError, match="no greater id"):
+        store.update_datapoints(dataset_name="demo", requests=[{"type": "chat", "id": str(last)}])
+    insert(store)
+
+
+def test_a_tombstone_in_the_wrong_shard_is_none(store: FileStore) -> None:
+    [one] = insert(store)
+    shard = store.root / "demo" / "tombstones" / ("00" if not str(one).endswith("00") else "11")
+    shard.mkdir(parents=True)
+    (shard / f"{one}@20260101T000000.000000Z").touch()
+    assert [found.id for found in store.list_datapoints(dataset_name="demo")] == [one]
+    assert store.get_datapoint(dataset_name="demo", datapoint_id=one).staled_at is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_what_git_would_not_read_is_not_waited_for(store: FileStore) -> None:
+    insert(store)
+    (store.root / ".git").mkdir()
+    os.mkfifo(store.root / ".git" / "HEAD")
+    insert(store, chat(), chat())
+    assert store.count_datapoints(dataset_name="demo") == 3
+
+
+# --- half-written files, and payloads that look like something else
+
+
+def test_a_purge_keeps_what_a_half_written_file_may_use(store: FileStore) -> None:
+    item = {"type": "json", "function_name": "f", "input": {}, "output_schema": {"title": "t"}}
+    [one] = insert(store, item)
+    path = store.root / "demo" / f"{one}.json"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert store.purge_dataset(dataset_name="demo").schemas == []
+    path.write_bytes(data)
+    assert store.get_datapoint(dataset_name="demo", datapoint_id=one).id == one
+
+
+def test_a_payload_that_speaks_of_replacing_replaces_nothing(store: FileStore) -> None:
+    deleted, other = insert(store)[0], insert(store)[0]
+    store.delete_datapoint(dataset_name="demo", datapoint_id=deleted)
+    call = {"type": "tool_call", "id": "1", "name": "t", "arguments": {"replaces": str(deleted)}}
+    insert(store, chat(input={"messages": [{"role": "assistant", "content": [call]}]}))
+    assert store.restore_datapoints(dataset_name="demo", ids=[deleted]) == [deleted]
+    assert {deleted, other} < {found.id for found in store.list_datapoints(dataset_name="demo")}
+
+
+# --- a root that is none
+
+
+def test_a_root_that_has_gone_is_no_empty_store(store: FileStore) -> None:
+    assert store.list_datapoints(dataset_name="demo") == []
+    insert(store)
+    store.root.rename(store.root.with_name("moved"))
+    with pytest.raises(StorageError, match="not there any more"):
+        store.list_datapoints(dataset_name="demo")
+    with pytest.raises(StorageError, match="not there any more"):
+        insert(store)
+    assert not store.root.exists()
+
+
+def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="not a directory"):
+        FileStore(tmp_path / "file")
+
+
+def test_a_store_makes_its_root_and_the_parents_of_it(tmp_path: Path) -> None:
+    insert(FileStore(tmp_path / "a" / "b", durable=False))
+    assert (tmp_path / "a" / "b" / "demo").is_dir()
