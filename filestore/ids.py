@@ -145,6 +145,10 @@ class IdMaker:
         self._newest = 0
         self._latest = 0
 
+    def renew_lock(self) -> None:
+        """Start with a free lock: in a forked child the thread that held it is not there."""
+        self._lock = threading.Lock()
+
     def make(self, count: int = 1, after: uuid.UUID | None = None) -> list[uuid.UUID]:
         """Return new ids in ascending order, each greater than all that were made before.
 

@@ -570,3 +570,38 @@ def test_every_answer_is_whole_while_editors_git_and_batches_change_the_files(
         for mailbox in (editor, switcher):
             mailbox.send("stop")
     assert_whole(everything(lasting), steady, changing, typed)
+
+
+FORK_BESIDE_A_BUSY_STORE = """
+import os, sys, threading
+from filestore import FileStore
+
+asked, enough = threading.Event(), threading.Event()
+
+def random_bits(count):
+    if threading.current_thread() is not threading.main_thread():
+        asked.set()
+        enough.wait()
+    return 1
+
+store = FileStore(sys.argv[1], random_bits=random_bits)
+item = {"type": "chat", "function_name": "f", "input": {"messages": []}}
+busy = threading.Thread(target=store.bulk_insert_datapoints, kwargs={"dataset_name": "a", "datapoints": [item]})
+busy.start()
+asked.wait()
+child = os.fork()
+if not child:
+    store.bulk_insert_datapoints(dataset_name="b", datapoints=[item])
+    os._exit(0)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+enough.set()
+busy.join()
+print(code)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_child_forked_while_a_thread_is_making_ids_can_write(tmp_path: Path) -> None:
+    words = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK_BESIDE_A_BUSY_STORE, str(tmp_path / "s")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "0\n"

@@ -43,6 +43,10 @@ class ConfigFiles:
         self._guard = threading.Lock()
         self._known: _Snapshot | None = None
 
+    def renew_lock(self) -> None:
+        """Start with a free lock: in a forked child the thread that held it is not there."""
+        self._guard = threading.Lock()
+
     def current(self) -> FunctionConfig:
         """Return the config, read again if a file of it has changed, come or gone.
 

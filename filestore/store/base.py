@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ Id = uuid.UUID | str
 Result = TypeVar("Result")
 
 
+_open_stores: weakref.WeakSet[StoreBase] = weakref.WeakSet()
+
+
 class StoreBase:
     """An open store, without its operations; see `FileStore` for the arguments."""
 
@@ -53,6 +57,7 @@ class StoreBase:
         self._config_files = ConfigFiles(self.root, config_file)
         self._datasets = Datasets(str(self.root), Disk(durable=durable), lock_timeout)
         self._config_files.current()
+        _open_stores.add(self)
 
     @property
     def config(self) -> FunctionConfig:
@@ -140,3 +145,14 @@ def require_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionCon
     if found is None:
         raise DatapointNotFoundError(view.layout.name, datapoint_id)
     return found
+
+
+def _renew_locks() -> None:
+    """Free the locks of all open stores in a forked child: the threads that held them are not there."""
+    for store in _open_stores:
+        store._config_files.renew_lock()
+        store._id_maker.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
