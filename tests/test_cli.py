@@ -134,7 +134,6 @@ def test_it_runs_as_a_module() -> None:
         pytest.param(["delete", "demo", UNKNOWN_ID, "1"], "Invalid value for 'ID...': '1': UUID", id="delete no id"),
         pytest.param(["serve", "--port", "70000"], "70000 is not in the range", id="no port"),
         pytest.param(["serve", "--host", "0.0.0.0"], "lets other machines in", id="open to others"),
-        pytest.param(["drop", "demo"], "There is no terminal to ask on", id="drop without a terminal"),
     ],
 )
 def test_what_is_typed_wrong_exits_with_2(root: Path, store: FileStore, typed: list[str], reason: str) -> None:

@@ -79,7 +79,7 @@ def delete(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...]) -> None
 def drop(settings: Settings, dataset: str, yes: bool) -> None:
     """Delete all datapoints of a dataset; their files stay.
 
-    Asks first, unless told not to. Prints how many were deleted.
+    Asks first on a terminal, unless told not to. Prints how many were deleted.
     """
     store = settings.open_store()
     count = store.count_datapoints(dataset_name=dataset)

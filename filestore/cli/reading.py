@@ -50,11 +50,7 @@ def warn_of_unknown_fields(items: Items) -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal.
-
-    Raises:
-        click.UsageError: There is no terminal to ask on.
-    """
+    """Ask on the terminal; a script, which has none, is taken at its word."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to ask on: --yes goes on without asking.")
+        return True
     return click.confirm(question, err=True)

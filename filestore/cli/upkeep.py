@@ -69,8 +69,8 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
     """Remove the files of deleted datapoints for good.
 
     Schemas and attached files that nothing uses any more go with them. They can then not be restored from the store;
-    what was committed is still in git's history. Asks first, unless
-    told not to. Prints the ids of the datapoints.
+    what was committed is still in git's history. Asks first on a
+    terminal, unless told not to. Prints the ids of the datapoints.
     """
     store = settings.open_store()
     found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
