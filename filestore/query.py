@@ -97,13 +97,18 @@ def search_text(query: str) -> str:
     >>> search_text('Say "Hi"')
     'say \\"hi\\"'
     """
-    return compact(query)[1:-1].lower()
+    return _fold(compact(query)[1:-1])
+
+
+def _fold(text: str) -> str:
+    """Return a text without letter case; the two small sigmas are one letter."""
+    return text.lower().replace("ς", "σ")
 
 
 def count_occurrences(datapoint: Datapoint, needle: str) -> int:
     """Count a search text in the compact JSON text of the wire form of input and output."""
     wire = datapoint.to_dict()
-    return sum(compact(wire[key]).lower().count(needle) for key in ("input", "output") if key in wire)
+    return sum(_fold(compact(wire[key])).count(needle) for key in ("input", "output") if key in wire)
 
 
 def parse_list_query(value: JSONValue) -> ListQuery:
@@ -202,7 +207,7 @@ def parse_instant(value: JSONValue) -> Instant:
     if match is None:
         raise ShapeError(f"invalid time {describe(value)}, expected RFC 3339 with an offset")
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    fraction = Fraction(int(match[7]), 10 ** len(match[7])) if match[7] else Fraction(0)
+    fraction = _parse_fraction(match[7] or "0")
     is_leap = second == 60
     try:
         seconds = _seconds(datetime(year, month, day, hour, minute, second - is_leap, tzinfo=UTC))
@@ -217,6 +222,13 @@ def parse_instant(value: JSONValue) -> Instant:
     return seconds - offset, fraction + is_leap
 
 
+def _parse_fraction(digits: str) -> Fraction:
+    """Return the fraction that decimals spell; of very many the last ones count only as being there."""
+    kept = digits[:_MOST_DIGITS] + ("1" if digits[_MOST_DIGITS:].strip("0") else "")
+    return Fraction(int(kept), 10 ** len(kept))
+
+
+_MOST_DIGITS = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -56,5 +56,5 @@ def test_every_command_and_method_is_in_the_page() -> None:
     assert commands
     assert [command for command in commands if f"`filestore {command}" not in README] == []
     methods = [name for name in dir(FileStore) if not name.startswith("_") and callable(getattr(FileStore, name))]
-    unlisted = {"dataset_names", "query_datapoints", "read_attachment"}
+    unlisted = {"find_datapoints", "dataset_names", "query_datapoints", "read_attachment"}
     assert [name for name in methods if name not in README and name not in unlisted] == []

@@ -59,7 +59,7 @@ def delete(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...]) -> None
     """
     store = settings.open_store()
     wanted = list(dict.fromkeys(ids))
-    known = {found.id: found for found in store.get_datapoints(ids=wanted, dataset_name=dataset)}
+    known = store.find_datapoints(dataset_name=dataset, ids=wanted)
     missing = [one for one in wanted if one not in known]
     for one in missing:
         click.echo(f"{one}: there is no such datapoint in dataset '{one_line(dataset)}'", err=True)
@@ -68,7 +68,7 @@ def delete(settings: Settings, dataset: str, ids: tuple[uuid.UUID, ...]) -> None
         raise click.exceptions.Exit(1)
     click.echo(store.delete_datapoints(dataset_name=dataset, ids=wanted))
     for one in wanted:
-        if known[one].staled_at is not None:
+        if known[one] is not None:
             click.echo(f"{one}: had been deleted before", err=True)
 
 

@@ -61,7 +61,9 @@ def update(
         changes = [_change(store, dataset, one, set_name, dict(tags)) for one in dict.fromkeys(ids)]
         items = Items(list[JSONValue](changes), [str(one) for one in dict.fromkeys(ids)])
     with naming_places(items):
-        updated = store.update_datapoints(dataset_name=dataset, requests=items.values, new_ids=new_id)
+        updated = store.update_datapoints(
+            dataset_name=dataset, requests=items.values, new_ids=new_id, merge_tags=bool(ids)
+        )
     warn_of_unknown_fields(items)
     print_ids(updated, format)
 
@@ -74,7 +76,7 @@ def _change(
     if name is not None:
         change["name"] = name or None
     if tags:
-        change["tags"] = dict[str, JSONValue]({**current.tags, **tags})
+        change["tags"] = dict[str, JSONValue](tags)
     return change
 
 

@@ -72,9 +72,11 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
     what was committed is still in git's history. Asks first on a
     terminal, unless told not to. Prints the ids of the datapoints.
     """
+    from filestore.storage.upkeep import Purge
+
     store = settings.open_store()
     found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
-    if not dry_run and found.datapoints and not yes and not confirm(f"Remove {_counted(found)} for good?"):
+    if not dry_run and found != Purge([], [], []) and not yes and not confirm(f"Remove {_counted(found)} for good?"):
         click.echo("Nothing was removed.", err=True)
         raise click.exceptions.Exit(1)
     if not dry_run:
@@ -91,7 +93,12 @@ def _counted(purge: Purge) -> str:
 
 @click.command(epilog=examples("filestore recover --apply"))
 @click.option("--apply", "decision", flag_value="apply", help="Carry out what was interrupted.")
-@click.option("--discard", "decision", flag_value="discard", help="Give up what was interrupted.")
+@click.option(
+    "--discard",
+    "decision",
+    flag_value="discard",
+    help="Give up what was interrupted at another commit; what fits this one is completed.",
+)
 @click.pass_obj
 def recover(settings: Settings, decision: Decision | None) -> None:
     """Complete changes that a crash interrupted.

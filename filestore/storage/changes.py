@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -133,7 +134,7 @@ def copy_attachments(
         if location is None or location[0] == directory:
             return block
         data = find(*location)
-        if data is None:
+        if data is None or not location[1].startswith(hashlib.sha256(data).hexdigest()):
             return block
         files[location[1]] = data
         return {**block, "storage_path": own_storage_path(directory, f"files/{location[1]}")}

@@ -33,17 +33,17 @@ class Dataset:
         layout: Where it lies.
         disk: The door to the disk.
         lock_timeout: Seconds to wait for other writers.
+        note_root: Called when a write has seen the store's root, or made it.
     """
 
-    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float) -> None:
+    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float, note_root: Callable[[], None]) -> None:
         self.layout = layout
         self._disk = disk
         self._journal = Journal(layout, disk)
         self._index = DatasetIndex(layout, disk)
         self._schemas: SchemaMemory = {}
         self._lock_timeout = lock_timeout
-        self.has_written = False
-        """Whether this process has written to it, so that the root was there."""
+        self._note_root = note_root
 
     def exists(self) -> bool:
         """Tell whether the dataset has a directory, or a committed change that will make it one.
@@ -145,7 +145,7 @@ class Dataset:
         self.exists()
         with self._explained():
             self._prepare()
-            self.has_written = True
+            self._note_root()
             return self._write_locked(plan)
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
@@ -162,7 +162,8 @@ class Dataset:
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
 
     def _commit(self, change: Change) -> None:
-        if self._journal.sequence().number or self._holds_json(self.layout.path):
+        is_there = self._disk.status(self.layout.path) is not None
+        if is_there and (self._journal.sequence().number or self._holds_json(self.layout.path)):
             self._journal.commit(change)
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):

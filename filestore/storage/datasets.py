@@ -49,7 +49,7 @@ class Datasets:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
             # Without a lock, which a fork could leave locked: of two threads' objects one is kept.
-            dataset = self._known.setdefault(name, Dataset(layout, self._disk, self._lock_timeout))
+            dataset = self._known.setdefault(name, Dataset(layout, self._disk, self._lock_timeout, self._note_root))
         return dataset
 
     def _check_root(self) -> None:
@@ -58,13 +58,18 @@ class Datasets:
         Raises:
             StorageError: It was there and is not any more, or it is not a directory.
         """
+        had_root = self._has_root  # before the look: another thread may just be making it
         try:
             is_there = self._disk.check_directory(self._root) is not None
         except OSError as error:
             raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
-        if not is_there and (self._has_root or any(dataset.has_written for dataset in self._known.values())):
+        if is_there:
+            self._note_root()
+        elif had_root:
             raise StorageError(f"The store {self._root} is not there any more")
-        self._has_root = is_there
+
+    def _note_root(self) -> None:
+        self._has_root = True
 
     def find(self, name: str) -> Dataset | None:
         """Return a dataset that exists; a reserved name is nobody's, and asking for it is no mistake.
@@ -86,6 +91,7 @@ class Datasets:
         Raises:
             StorageError: The file system refused.
         """
+        self._check_root()
         try:
             directories = set(filter(self._is_directory, self._disk.names(self._root)))
             directories.update(filter(self._has_pending, self._disk.names(f"{self._root}/{INTERNAL}")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.codec import loads_file
+from filestore.codec import compact, loads_file
 from filestore.errors import InvalidIdError, JSONTextError
 from filestore.ids import file_name, parse_uuid
 from filestore.storage.change import Change
@@ -29,7 +29,7 @@ _USES = {
 
 
 def find_live_successors(view: DatasetView, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
-    """Return which of the ids an update has replaced, and by which datapoint that is live now."""
+    """Return which of the ids an update has replaced, and by which datapoint that is live now or is one of them."""
     wanted = set(ids)
     oldest = min(wanted)
     predecessors: dict[uuid.UUID, uuid.UUID] = {}
@@ -39,7 +39,7 @@ def find_live_successors(view: DatasetView, ids: Iterable[uuid.UUID]) -> dict[uu
             if found is not None:
                 predecessors[datapoint_id] = found
     successors: dict[uuid.UUID, uuid.UUID] = {}
-    for live in (one for one in predecessors if view.staled_at(one) is None):
+    for live in (one for one in predecessors if one in wanted or view.staled_at(one) is None):
         ancestor: uuid.UUID | None = predecessors[live]
         while ancestor is not None and ancestor not in successors:
             successors[ancestor] = live
@@ -70,20 +70,22 @@ def plan_purge(view: DatasetView, is_old: Callable[[datetime], bool]) -> tuple[C
     doomed = [one for one in view.ids() if one in tombstones and is_old(tombstones[one])]
     doomed_names = {file_name(one) for one in doomed}
     kept = [view.json_bytes(name) for name in view.json_names() if name not in doomed_names]
-    is_complete = all(map(_is_json, kept))  # half a file may be about to use anything
-    unused = {kind: _find_unused(view, kind, b"\n".join(kept)) if is_complete else [] for kind in _USES}
+    texts = [_spell_compactly(data) for data in kept]
+    spelled = None if None in texts else b"\n".join(filter(None, texts))
+    # Half a file may be about to use anything.
+    unused = {kind: [] if spelled is None else _find_unused(view, kind, spelled) for kind in _USES}
     removed = [Entry("datapoint", file_name(one)) for one in doomed]
     removed += [entry for one in doomed for entry in view.tombstone_entries(one)]
     removed += [Entry(kind, name) for kind, names in unused.items() for name in names]
     return Change(removed=removed), Purge(doomed, unused["schema"], unused["file"])
 
 
-def _is_json(data: bytes) -> bool:
+def _spell_compactly(data: bytes) -> bytes | None:
+    """Return a file's value in the one spelling without escapes that could hide a name, None where it is no JSON."""
     try:
-        loads_file(data)
+        return compact(loads_file(data)).encode()
     except JSONTextError:
-        return False
-    return True
+        return None
 
 
 def _find_unused(view: DatasetView, kind: str, kept: bytes) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from filestore.codec import to_json_value
 from filestore.datapoint import Datapoint
@@ -150,7 +150,10 @@ class FileStore(LegacyOperations, V1Operations):
         dataset = self._datasets.get(dataset_name)
         if not dataset.exists():
             return Purge([], [], [])
-        deadline = self._clock() - older_than
+        try:
+            deadline = self._clock() - older_than
+        except OverflowError:  # nothing is that old
+            deadline = datetime.min.replace(tzinfo=UTC)
 
         def plan(view: DatasetView) -> tuple[Change, Purge]:
             return plan_purge(view, lambda staled_at: staled_at <= deadline)

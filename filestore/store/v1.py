@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from filestore.codec import JSONValue, to_json_value
@@ -14,9 +15,11 @@ from filestore.errors import (
     RequestError,
     ShapeError,
 )
-from filestore.ids import created_at
+from filestore.functions import FunctionConfig
+from filestore.ids import created_at, is_datapoint_id
 from filestore.query import ListQuery
 from filestore.requests_v1 import (
+    UpdateItem,
     build_created,
     build_updated,
     in_place,
@@ -100,8 +103,21 @@ class V1Operations(StoreBase):
                 found += [datapoint for datapoint in looked_up if datapoint is not None]
         return sorted(found, key=lambda datapoint: (datapoint.updated_at, datapoint.id), reverse=True)
 
+    def find_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> dict[uuid.UUID, datetime | None]:
+        """Return which of the ids there are, each with the time when it was deleted (None: live); no file is read."""
+        wanted = [one for one in dict.fromkeys(map(parse_id, ids)) if is_datapoint_id(one)]
+        dataset = self._datasets.get(dataset_name)
+        if not dataset.exists():
+            return {}
+
+        def action(view: DatasetView) -> dict[uuid.UUID, datetime | None]:
+            there = (one for one in wanted if view.find(one, lambda data, path: None) is not None)
+            return {one: view.staled_at(one) for one in there}
+
+        return dataset.read(action)
+
     def update_datapoints(
-        self, *, dataset_name: str, requests: Sequence[object], new_ids: bool = True
+        self, *, dataset_name: str, requests: Sequence[object], new_ids: bool = True, merge_tags: bool = False
     ) -> list[uuid.UUID]:
         """Update datapoints: all of them or none.
 
@@ -110,6 +126,7 @@ class V1Operations(StoreBase):
             requests: Items of the v1 form: `type`, `id` and the fields to change.
             new_ids: Whether a successor with a new id takes over, and the old datapoint becomes stale, as in the API;
                 otherwise the file is changed in place.
+            merge_tags: Whether `tags` are added to those that are there, rather than taking their place as in the API.
 
         Returns:
             The ids that the datapoints have now, in order.
@@ -125,12 +142,15 @@ class V1Operations(StoreBase):
         config = self.config
 
         def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
-            updated = [build_updated(require_live(view, item.id, config), item, config) for item in items]
+            updated = []
+            for index, item in enumerate(items):
+                with naming_item(index):
+                    updated.append(_updated(require_live(view, item.id, config), item, config, merge_tags=merge_tags))
             change = Change()
             if new_ids:
                 ids = self._id_maker.make(len(items), after=max(item.id for item in items))
                 updated = [successor(datapoint, new_id) for datapoint, new_id in zip(updated, ids, strict=True)]
-                changes.stale(change, (item.id for item in items), created_at(ids[0]))
+                changes.stale(change, (item.id for item in items), self._clock())
             else:
                 now = self._clock()
                 updated = [in_place(datapoint, now) for datapoint in updated]
@@ -240,6 +260,11 @@ class V1Operations(StoreBase):
             placed = error.within("datapoints")
             placed.item = next((step for step in error.pointer if isinstance(step, int)), None)
             raise placed from None
+
+
+def _updated(current: Datapoint, item: UpdateItem, config: FunctionConfig, *, merge_tags: bool) -> Datapoint:
+    updated = build_updated(current, item, config)
+    return replace(updated, tags={**current.tags, **updated.tags}) if merge_tags else updated
 
 
 def _cloned(datapoint: Datapoint, new_id: uuid.UUID, dataset_name: str) -> Datapoint:
