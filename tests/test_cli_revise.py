@@ -116,3 +116,17 @@ def test_a_refused_item_is_named_by_its_line_and_a_misspelt_field_is_warned_of(r
     done = run(root, "insert", "demo", stdin=json.dumps(chat("a", tagz={})))
     assert done.exit_code == 0
     assert done.stderr == "Warning: stdin: item 1: `tagz` is ignored; did you mean `tags`?\n"
+
+
+def test_a_datapoint_whose_file_is_broken_can_be_deleted(root: Path, store: FileStore) -> None:
+    [one] = insert(store, "a")
+    (root / "demo" / f"{one}.json").write_text("<<<<<<< HEAD", encoding="utf-8")
+    assert run(root, "delete", "demo", one).stdout == "1\n"
+
+
+def test_a_refused_change_is_named_by_its_line_and_ages_have_no_end(root: Path, store: FileStore) -> None:
+    one, other = insert(store, "a", "b")
+    lines = [{"type": "chat", "id": one}, {"type": "chat", "id": other, "allowed_tools": ["nope"]}]
+    done = run(root, "update", "demo", stdin="\n".join(map(json.dumps, lines)))
+    assert done.stderr == "Error: stdin:2: Tool not found: nope\n"
+    assert run(root, "purge", "demo", "--older-than", "999999d").exit_code == 0

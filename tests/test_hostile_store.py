@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +184,8 @@ def test_a_root_that_has_gone_is_no_empty_store(store: FileStore) -> None:
         store.list_datapoints(dataset_name="demo")
     with pytest.raises(StorageError, match="not there any more"):
         insert(store)
+    with pytest.raises(StorageError, match="not there any more"):
+        store.list_datasets()
     assert not store.root.exists()
 
 
@@ -194,3 +198,39 @@ def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_store_makes_its_root_and_the_parents_of_it(tmp_path: Path) -> None:
     insert(FileStore(tmp_path / "a" / "b", durable=False))
     assert (tmp_path / "a" / "b" / "demo").is_dir()
+
+
+def test_many_threads_may_make_a_root_at_once(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "new", durable=False)
+    with ThreadPoolExecutor(16) as pool:
+        calls = [
+            pool.submit(store.bulk_insert_datapoints, dataset_name=f"d{number}", datapoints=[chat()])
+            for number in range(64)
+        ]
+    assert all(len(call.result()) == 1 for call in calls)
+    assert len(store.dataset_names()) == 64
+
+
+def test_a_dataset_that_went_away_does_not_come_back_beside_one_of_its_name(store: FileStore) -> None:
+    store.bulk_insert_datapoints(dataset_name="Demo", datapoints=[chat()])
+    shutil.rmtree(store.root / "Demo")
+    insert(store)
+    with pytest.raises(DatasetNameError, match="letter case"):
+        store.bulk_insert_datapoints(dataset_name="Demo", datapoints=[chat()])
+
+
+def test_a_purge_keeps_what_is_used_in_any_spelling(store: FileStore) -> None:
+    [one] = insert(store, {"type": "json", "function_name": "f", "input": {}, "output_schema": {"title": "t"}})
+    path = store.root / "demo" / f"{one}.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("schemas/", "\\u0073chemas\\/"), encoding="utf-8")
+    assert store.purge_dataset(dataset_name="demo").schemas == []
+    assert store.get_datapoint(dataset_name="demo", datapoint_id=one).id == one
+
+
+def test_a_datapoint_is_not_restored_together_with_what_replaced_it(store: FileStore) -> None:
+    [old] = insert(store)
+    [new] = store.update_datapoints(dataset_name="demo", requests=[{"type": "chat", "id": str(old)}])
+    store.delete_datapoint(dataset_name="demo", datapoint_id=new)
+    with pytest.raises(ValueError, match=f"{old} was replaced by {new}"):
+        store.restore_datapoints(dataset_name="demo", ids=[old, new])
+    assert store.restore_datapoints(dataset_name="demo", ids=[new]) == [new]

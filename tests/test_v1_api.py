@@ -433,6 +433,8 @@ class TestList:
         assert names({"type": "or", "children": [tag("="), tag("!=")]}) == "ab"
         assert names({"type": "time", "time": "2000-01-01T00:00:00Z", "comparison_operator": ">"}) == "abc"
         assert names({"type": "time", "time": "2000-01-01 00:00:00.5+0100", "comparison_operator": "<="}) == ""
+        precise = f"2000-01-01T00:00:00.{'1' * 5000}Z"
+        assert names({"type": "time", "time": precise, "comparison_operator": ">"}) == "abc"
         assert [one["id"] for one in listed(call, function_name="json_success")] == [c]
 
     BAD: ClassVar[dict[str, Any]] = {
@@ -477,6 +479,8 @@ class TestList:
         assert order("%") == "b"
         assert order("") == "cba"
         assert order("plain_chat") == ""
+        [greek] = create(call, item("ΣΑΣΑ"))
+        assert [one["id"] for one in listed(call, search_query_experimental="ΣΑΣ")] == [greek]
 
 
 def test_clone_copies_what_is_live_anywhere(call: Call) -> None:
