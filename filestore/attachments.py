@@ -16,7 +16,6 @@ __all__ = [
     "ATTACHMENT_NAME",
     "Attachments",
     "find_location",
-    "own_path",
     "own_storage_path",
     "parse_file_block",
     "render_file_block_for_file",
@@ -214,21 +213,15 @@ def find_location(block: JSONObject) -> tuple[str, str] | None:
     return None
 
 
-def own_path(block: JSONObject, directory: str) -> str | None:
-    """Return `files/<name>` if a pointer leads to a file of the dataset in `directory`."""
-    location = find_location(block)
-    return f"files/{location[1]}" if location is not None and location[0] == directory else None
-
-
 def render_file_block_for_file(block: JSONObject, directory: str) -> JSONObject:
     """Spell a file block as a datapoint file does: a file of the dataset itself is a relative path."""
-    path = own_path(block, directory)
-    if path is None:
+    location = find_location(block)
+    if location is None or location[0] != directory:
         return block
     rendered = {key: value for key, value in block.items() if key not in ("file_type", "source_url")}
     if block["source_url"] is not None:
         rendered["source_url"] = block["source_url"]
-    return {**rendered, "storage_path": path}
+    return {**rendered, "storage_path": f"files/{location[1]}"}
 
 
 def render_file_block_legacy(block: JSONObject) -> JSONObject:

@@ -39,7 +39,7 @@ from filestore.tools import (
     parse_tool_params_legacy,
     resolve_tool_params_legacy,
 )
-from filestore.validation import validate_input
+from filestore.validation import fits_tool, validate_input
 
 __all__ = ["LegacyRequests"]
 
@@ -243,11 +243,3 @@ def _parse_demonstration_block(value: JSONValue, tools: dict[str, Tool]) -> JSON
     if not fits_tool(tools[name], arguments):
         raise RequestError("Demonstration contains invalid tool call arguments")
     return tool_call("", name, compact(arguments), name, arguments)
-
-
-def fits_tool(tool: Tool, arguments: JSONValue) -> bool:
-    """Tell whether arguments fit a tool's schema; nothing fits one that does not compile."""
-    try:
-        return compile_schema(tool.parameters).is_valid(arguments)
-    except SchemaCompileError:
-        return False

@@ -20,7 +20,6 @@ from filestore.errors import RequestError, SchemaCompileError, ShapeError, Unkno
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.ids import created_at
 from filestore.outputs import json_output, parse_chat_output, parse_json_output, read_raw
-from filestore.requests_legacy import fits_tool
 from filestore.schema import CompiledSchema, compile_schema
 from filestore.shapes import Dialect, ObjectReader, expect_flag, expect_text, expect_uuid, parse_list, parse_tags
 from filestore.tools import (
@@ -31,7 +30,7 @@ from filestore.tools import (
     parse_tool_choice,
     resolve_tool_params,
 )
-from filestore.validation import validate_input
+from filestore.validation import fits_tool, validate_input
 
 __all__ = [
     "CreateItem",

@@ -1,14 +1,14 @@
-"""What both generations check about an input: whether it fits the function it is meant for."""
+"""What both generations check against the function config: inputs, and the arguments of tool calls."""
 
 from __future__ import annotations
 
 from filestore.codec import JSONObject, JSONValue
-from filestore.errors import RequestError
-from filestore.functions import Function
+from filestore.errors import RequestError, SchemaCompileError
+from filestore.functions import Function, Tool
 from filestore.schema import compile_schema
 from filestore.shapes import expect_list, expect_object
 
-__all__ = ["validate_input"]
+__all__ = ["fits_tool", "validate_input"]
 
 
 def validate_input(value: JSONObject, function: Function) -> None:
@@ -52,3 +52,11 @@ def _validate_block(block: JSONObject, role: JSONValue, index: int, function: Fu
 
 def _validate(value: JSONValue, function: Function, template_name: str) -> None:
     compile_schema(function.schemas[template_name]).validate(value)
+
+
+def fits_tool(tool: Tool, arguments: JSONValue) -> bool:
+    """Tell whether arguments fit a tool's schema; nothing fits one that does not compile."""
+    try:
+        return compile_schema(tool.parameters).is_valid(arguments)
+    except SchemaCompileError:
+        return False

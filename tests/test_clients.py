@@ -255,7 +255,7 @@ def test_every_release_reads_what_the_v1_generation_wrote(
     assert client.list_ids() == [datapoint_id]
 
 
-def test_the_current_client_lists_through_the_legacy_route_as_well(current: Client) -> None:
+def test_the_current_client_lists_by_its_older_method_as_well(current: Client) -> None:
     ids = current.insert(*BATCH)
     listed = current.call("list_datapoints_legacy", dataset_name="demo", limit=2)
     assert listed == [current.get(ids[2]), current.get(ids[1])]

@@ -223,17 +223,6 @@ class DatasetView:
             self._schemas[digest] = (signature(status), schema)
         return schema
 
-    def attachment(self, entry: Entry) -> bytes:
-        """Return the bytes of an attached file.
-
-        Raises:
-            StorageError: There is no such file.
-        """
-        data = self.find_bytes(entry)
-        if data is None:
-            raise StorageError(f"there is no {self.layout.shown(self.layout.final(entry))}: restore it from git")
-        return data
-
     def find_bytes(self, entry: Entry) -> bytes | None:
         """Return the bytes of a schema or an attached file as they are, or None where there is none."""
         if entry not in self._seen_bytes:
