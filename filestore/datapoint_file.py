@@ -99,13 +99,13 @@ class FileContext:
 
     Attributes:
         dataset_name: The dataset the file lies in.
-        config: Today's function config, for a missing `type` or `output_schema`.
+        load_config: Returns today's function config, for a missing `type` or `output_schema`.
         load_schema: Returns the schema with a digest from the dataset's `schemas/`; raises ShapeError where there is
             none or its content has another digest.
     """
 
     dataset_name: str
-    config: FunctionConfig
+    load_config: Callable[[], FunctionConfig]
     load_schema: Callable[[str], JSONValue]
 
 
@@ -159,7 +159,7 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     reader = ObjectReader(value, "a datapoint object")
     reader.refuse_unknown(ENVELOPE, _HINTS)
     function_name = reader.require("function_name", expect_text)
-    kind = _parse_kind(reader, function_name, context.config)
+    kind = _parse_kind(reader, function_name, context)
     foreign = _JSON_ONLY if kind == "chat" else _CHAT_ONLY
     for key in foreign:
         if key in reader:
@@ -171,13 +171,13 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     return _parse_json(reader, common, context)
 
 
-def _parse_kind(reader: ObjectReader, function_name: str, config: FunctionConfig) -> str:
+def _parse_kind(reader: ObjectReader, function_name: str, context: FileContext) -> str:
     kind = reader.take("type", expect_text)
     if kind in ("chat", "json"):
         return kind
     if kind is not None:
         raise ShapeError(f"unknown variant `{kind}`, expected `chat` or `json`", ("type",))
-    function = config.find_function(function_name)
+    function = context.load_config().find_function(function_name)
     if function is None:
         reason = f"missing field `type`, and function `{function_name}` is not configured to tell it"
         raise ShapeError(reason)
@@ -225,7 +225,7 @@ def _parse_chat(reader: ObjectReader, common: dict[str, Any]) -> ChatDatapoint:
 
 def _parse_json(reader: ObjectReader, common: dict[str, Any], context: FileContext) -> JsonDatapoint:
     if reader.value.get("output_schema") is None:
-        function = context.config.find_function(common["function_name"])
+        function = context.load_config().find_function(common["function_name"])
         if function is None or function.type != "json":
             name = common["function_name"]
             raise ShapeError(f"missing field `output_schema`, and no json function `{name}` is configured to tell it")

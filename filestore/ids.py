@@ -24,6 +24,7 @@ __all__ = [
     "format_time",
     "format_wire_time",
     "is_datapoint_id",
+    "is_file_name",
     "parse_directory_name",
     "parse_file_name",
     "parse_file_time",
@@ -47,6 +48,7 @@ _RANDOM_BITS = 74
 _STEP_BITS = 32
 _LAST_MILLISECOND = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 """The last time that an id may hold: no calendar here goes beyond the year 9999."""
+_LAST_TIME_TEXT = "{:.8}-{:.4}".format(f"{_LAST_MILLISECOND:012x}", f"{_LAST_MILLISECOND:012x}"[8:])
 _COUNTER_LIMIT = (_LAST_MILLISECOND + 1) << _RANDOM_BITS
 _MAX_CLOCK_SKEW_MS = 60_000
 
@@ -192,6 +194,11 @@ def _uuid_of(counter: int) -> uuid.UUID:
 def file_name(id: uuid.UUID) -> str:
     """Return the name of a datapoint's file."""
     return f"{id}.json"
+
+
+def is_file_name(name: str) -> bool:
+    """Tell whether a name is that of a datapoint's file."""
+    return _FILE_NAME.fullmatch(name) is not None and name[:13] <= _LAST_TIME_TEXT
 
 
 def parse_file_name(name: str) -> uuid.UUID | None:

@@ -8,14 +8,15 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
-from filestore.ids import fold_dataset_name, parse_directory_name, parse_file_name
+from filestore.ids import fold_dataset_name, parse_directory_name
 from filestore.storage.change import Change, Pending
+from filestore.storage.feed import ChangeFeed
 from filestore.storage.files import Disk
 from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
-from filestore.storage.view import DatasetView, SchemaMemory
+from filestore.storage.view import DatasetView
 
 __all__ = ["Dataset"]
 
@@ -34,14 +35,21 @@ class Dataset:
         disk: The door to the disk.
         lock_timeout: Seconds to wait for other writers.
         note_root: Called when a write has seen the store's root, or made it.
+        get_feed: Returns the store's feed of changes, or None where there is none.
     """
 
-    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float, note_root: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        layout: DatasetLayout,
+        disk: Disk,
+        lock_timeout: float,
+        note_root: Callable[[], None],
+        get_feed: Callable[[], ChangeFeed | None],
+    ) -> None:
         self.layout = layout
         self._disk = disk
         self._journal = Journal(layout, disk)
-        self._index = DatasetIndex(layout, disk)
-        self._schemas: SchemaMemory = {}
+        self._index = DatasetIndex(layout, disk, get_feed)
         self._lock_timeout = lock_timeout
         self._note_root = note_root
 
@@ -85,19 +93,28 @@ class Dataset:
         deadline = time.monotonic() + self._lock_timeout
         pauses = iter(_READ_PAUSES)
         while True:
-            before = self._journal.sequence()
+            before = self._find_settled()
             try:
-                outcome = _attempt(action, self._view(before))
+                outcome = _attempt(action, self._view(before or self._journal.sequence()))
             except FileNotFoundError:  # a listed file is gone: list again
                 self._refuse_late(deadline)
                 time.sleep(_READ_PAUSES[0])
                 continue
-            if before.is_settled and not self._journal.has_pending() and self._journal.sequence() == before:
+            if before is not None and self._find_settled() == before:
                 return outcome()
             pause = next(pauses, None)
             if pause is None:
                 return self._read_alone(action)
             time.sleep(pause)
+
+    def _find_settled(self) -> Sequence | None:
+        """Return the sequence number as it is now, None while a change is being applied."""
+        self._index.watches.look()
+        return self._index.watches.recall_internal(self._read_settled_sequence)
+
+    def _read_settled_sequence(self) -> Sequence | None:
+        sequence = self._journal.sequence()
+        return sequence if sequence.is_settled and not self._journal.has_pending() else None
 
     def _read_alone(self, action: Callable[[DatasetView], T]) -> T:
         """Read while no writer can; where that cannot be had, see what is pending as if it were applied."""
@@ -126,7 +143,9 @@ class Dataset:
             raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
 
     def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
-        return DatasetView(self._journal, self._index, self._schemas, sequence.mtime_ns, pending)
+        """Return a view of what is there now; the sequence number was taken before."""
+        self._index.watches.look()
+        return DatasetView(self._journal, self._index, sequence.mtime_ns, pending)
 
     # --- writing
 
@@ -168,10 +187,9 @@ class Dataset:
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
                 self._refuse_clash()
-                self._index.note_ids([])
+
                 self._journal.commit(change)
-        names = (entry.name for entry in change.puts if entry.kind == "datapoint")
-        self._index.note_new_ids(one for name in names if (one := parse_file_name(name)) is not None)
+        self._index.names.expect(entry.name.removesuffix(".json") for entry in change.puts if entry.kind == "datapoint")
 
     def recover(self, decision: Decision | None = None) -> bool:
         """Complete or give up an interrupted change; tell whether there was one.
