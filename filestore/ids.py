@@ -101,7 +101,7 @@ def created_at(id: uuid.UUID) -> datetime:
     >>> created_at(uuid.UUID("019c0a11-22bb-7aaa-8ccc-0123456789ab")).isoformat()
     '2026-01-29T14:03:41.115000+00:00'
     """
-    if id.version != 7:
+    if (id.int >> 76 & 0xF, id.int >> 62 & 0x3) != (7, 2):  # faster than `id.version`: every read comes through here
         raise ValueError(f"{id} is no UUIDv7 and holds no time")
     try:
         return _EPOCH + timedelta(milliseconds=id.int >> 80)

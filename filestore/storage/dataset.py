@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
 from filestore.ids import fold_dataset_name, parse_directory_name
 from filestore.storage.change import Change, Pending
-from filestore.storage.feed import ChangeFeed
 from filestore.storage.files import Disk
-from filestore.storage.index import DatasetIndex
+from filestore.storage.index import DatasetIndex, TextBudget
 from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
 from filestore.storage.view import DatasetView
 
-__all__ = ["Dataset"]
+if TYPE_CHECKING:
+    from filestore.storage.feed import ChangeFeed
+
+__all__ = ["Dataset", "Shared"]
 
 T = TypeVar("T")
 _READ_PAUSES = (0.0005, 0.002, 0.008)
 _MAX_RESTARTS = 20
 _CREATION_LOCK = "create@lock"
 """One lock for the making of datasets, so that no two names that clash are made at once. No dataset has an `@`."""
+
+
+class Shared:
+    """What the datasets of one store share; it knows none of them, so a store is freed as soon as it is dropped.
+
+    Args:
+        root: The store's root.
+
+    Attributes:
+        device: The file system that the root was on when it was last looked at, None where there was no root yet.
+        budget: What may be kept of texts.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.device: int | None = None
+        self.budget = TextBudget()
+        self._root = root
+        self._feed: ChangeFeed | None = None
+
+    def find_root(self, disk: Disk) -> bool:
+        """Tell whether the root is there.
+
+        Raises:
+            OSError: It is not a directory.
+        """
+        status = disk.check_directory(self._root)
+        if status is not None:
+            self.device = status.st_dev
+        return status is not None
+
+    def get_feed(self) -> ChangeFeed | None:
+        """Return the store's feed of changes, or None where there is none to be had."""
+        if self._feed is None and sys.platform == "linux":
+            from filestore.storage.feed import open_feed  # only here: a program that reads once needs none
+
+            self._feed = open_feed()
+        return self._feed
+
+    def forget_feed(self) -> None:
+        """Let go of the feed; the next to ask for it gets another."""
+        self._feed = None
 
 
 class Dataset:
@@ -34,24 +79,16 @@ class Dataset:
         layout: Where it lies.
         disk: The door to the disk.
         lock_timeout: Seconds to wait for other writers.
-        note_root: Called when a write has seen the store's root, or made it.
-        get_feed: Returns the store's feed of changes, or None where there is none.
+        store: What the datasets of the store share.
     """
 
-    def __init__(
-        self,
-        layout: DatasetLayout,
-        disk: Disk,
-        lock_timeout: float,
-        note_root: Callable[[], None],
-        get_feed: Callable[[], ChangeFeed | None],
-    ) -> None:
+    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float, store: Shared) -> None:
         self.layout = layout
         self._disk = disk
         self._journal = Journal(layout, disk)
-        self._index = DatasetIndex(layout, disk, get_feed)
+        self._index = DatasetIndex(layout, disk, store.get_feed, store.budget)
         self._lock_timeout = lock_timeout
-        self._note_root = note_root
+        self._store = store
 
     def exists(self) -> bool:
         """Tell whether the dataset has a directory, or a committed change that will make it one.
@@ -60,14 +97,21 @@ class Dataset:
             DatasetNameError: Something that is no directory of the store's own is in its place.
         """
         with self._explained():
-            try:
-                status = self._disk.check_directory(self.layout.path)
-            except NotADirectoryError as error:
-                raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
-            root = self._disk.status(self.layout.root)
-            if status is not None and root is not None and status.st_dev != root.st_dev:
-                raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
-            return status is not None or self._journal.has_pending()
+            return self._find_directory() is not None or self._journal.has_pending()
+
+    def _find_directory(self) -> os.stat_result | None:
+        """Return the status of the dataset's directory, None where there is none.
+
+        Raises:
+            DatasetNameError: Something that is no directory of the store's own is in its place.
+        """
+        try:
+            status = self._disk.check_directory(self.layout.path)
+        except NotADirectoryError as error:
+            raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
+        if status is not None and status.st_dev != self._store.device:
+            raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
+        return status
 
     def _refused(self, reason: str) -> DatasetNameError:
         return DatasetNameError(f"Invalid dataset name: {self.layout.name}. It cannot be used here: {reason}")
@@ -84,7 +128,6 @@ class Dataset:
             FilestoreError: What the action raised of a settled dataset.
             StorageError: The file system refused.
         """
-        self.exists()
         with self._explained():
             return self._read_settled(action)
 
@@ -92,25 +135,24 @@ class Dataset:
         """Read between two writes, without the lock; if they leave no gap, with it."""
         deadline = time.monotonic() + self._lock_timeout
         pauses = iter(_READ_PAUSES)
+        watches = self._index.watches
         while True:
-            before = self._find_settled()
+            watches.look(self._find_directory())
+            before = watches.recall_internal(self._read_settled_sequence)
+            view = DatasetView(self._journal, self._index, (before or self._journal.sequence()).mtime_ns)
             try:
-                outcome = _attempt(action, self._view(before or self._journal.sequence()))
+                outcome = _attempt(action, view)
             except FileNotFoundError:  # a listed file is gone: list again
                 self._refuse_late(deadline)
                 time.sleep(_READ_PAUSES[0])
                 continue
-            if before is not None and self._find_settled() == before:
+            watches.drain()
+            if before is not None and watches.recall_internal(self._read_settled_sequence) == before:
                 return outcome()
             pause = next(pauses, None)
             if pause is None:
                 return self._read_alone(action)
             time.sleep(pause)
-
-    def _find_settled(self) -> Sequence | None:
-        """Return the sequence number as it is now, None while a change is being applied."""
-        self._index.watches.look()
-        return self._index.watches.recall_internal(self._read_settled_sequence)
 
     def _read_settled_sequence(self) -> Sequence | None:
         sequence = self._journal.sequence()
@@ -144,7 +186,7 @@ class Dataset:
 
     def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
         """Return a view of what is there now; the sequence number was taken before."""
-        self._index.watches.look()
+        self._index.watches.look(self._find_directory())
         return DatasetView(self._journal, self._index, sequence.mtime_ns, pending)
 
     # --- writing
@@ -164,7 +206,7 @@ class Dataset:
         self.exists()
         with self._explained():
             self._prepare()
-            self._note_root()
+            self._store.find_root(self._disk)
             return self._write_locked(plan)
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:

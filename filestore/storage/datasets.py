@@ -7,8 +7,7 @@ import stat
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.errors import DatasetNameError, NotFoundError, ReservedDatasetNameError, StorageError
 from filestore.ids import parse_directory_name
-from filestore.storage.dataset import Dataset
-from filestore.storage.feed import ChangeFeed, open_feed
+from filestore.storage.dataset import Dataset, Shared
 from filestore.storage.files import Disk
 from filestore.storage.layout import INTERNAL, DatasetLayout, Entry
 
@@ -16,27 +15,6 @@ __all__ = ["Datasets"]
 
 _MOST_REMEMBERED = 1000
 """Names come from requests: what is remembered for them is bounded."""
-
-
-class _Shared:
-    """What the datasets of one store share; it knows none of them, so a store is freed as soon as it is dropped."""
-
-    def __init__(self) -> None:
-        self.has_root = False
-        self._feed: ChangeFeed | None = None
-        self._is_feed_wanted = True
-
-    def note_root(self) -> None:
-        self.has_root = True
-
-    def get_feed(self) -> ChangeFeed | None:
-        if self._is_feed_wanted:
-            self._is_feed_wanted = False
-            self._feed = open_feed()
-        return self._feed
-
-    def forget_feed(self) -> None:
-        self._feed, self._is_feed_wanted = None, True
 
 
 class Datasets:
@@ -53,7 +31,7 @@ class Datasets:
         self._disk = disk
         self._lock_timeout = lock_timeout
         self._known: dict[str, Dataset] = {}
-        self._shared = _Shared()
+        self._shared = Shared(root)
         self._check_root()
 
     def get(self, name: str) -> Dataset:
@@ -70,7 +48,7 @@ class Datasets:
             layout = DatasetLayout.of(self._root, name)
             if len(self._known) >= _MOST_REMEMBERED:
                 self.forget()
-            made = Dataset(layout, self._disk, self._lock_timeout, self._shared.note_root, self._shared.get_feed)
+            made = Dataset(layout, self._disk, self._lock_timeout, self._shared)
             # Without a lock, which a fork could leave locked: of two threads' objects one is kept.
             dataset = self._known.setdefault(name, made)
         return dataset
@@ -89,14 +67,12 @@ class Datasets:
         Raises:
             StorageError: It was there and is not any more, or it is not a directory.
         """
-        had_root = self._shared.has_root  # before the look: another thread may just be making it
+        had_root = self._shared.device is not None  # before the look: another thread may just be making it
         try:
-            is_there = self._disk.check_directory(self._root) is not None
+            is_there = self._shared.find_root(self._disk)
         except OSError as error:
             raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
-        if is_there:
-            self._shared.note_root()
-        elif had_root:
+        if had_root and not is_there:
             raise StorageError(f"The store {self._root} is not there any more")
 
     def find(self, name: str) -> Dataset | None:

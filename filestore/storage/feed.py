@@ -8,12 +8,13 @@ looked at one by one.
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import os
 import struct
-import sys
+import termios
 import threading
 import weakref
-from contextlib import suppress
 from typing import Protocol
 
 __all__ = ["ChangeFeed", "Listener", "open_feed"]
@@ -40,7 +41,6 @@ _ONLYDIR, _DONT_FOLLOW = 0x1000000, 0x2000000
 _EVENTS = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
 _ABOUT_ALL = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
 _HEAD = struct.Struct("iIII")
-_READ_BYTES = 1 << 20
 
 _COMPLETE = frozenset({0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x794C7630})
 """`f_type` of statfs(2) for ext2/3/4, xfs, btrfs, tmpfs and overlay: all their changes pass through this kernel.
@@ -57,14 +57,10 @@ class ChangeFeed:
     """
 
     def __init__(self, descriptor: int, libc: object) -> None:
-        import select
-
         self._descriptor = descriptor
         self._libc = libc
         self._lock = threading.Lock()
         self._listeners: dict[int, list[tuple[str, weakref.ref[Listener]]]] = {}
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
         weakref.finalize(self, os.close, descriptor)
 
     def watch(self, path: str, listener: Listener) -> int | None:
@@ -95,11 +91,12 @@ class ChangeFeed:
                 self._libc.inotify_rm_watch(self._descriptor, watch)  # type: ignore[attr-defined]
 
     def drain(self) -> None:
-        """Hand every event that is queued to its listeners."""
+        """Hand every event that is queued by now to its listeners; of those that come meanwhile there may be no end."""
         with self._lock:  # also waits for another thread that has read events and not handed them on yet
-            while self._poll.poll(0):
-                with suppress(BlockingIOError):
-                    self._dispatch(os.read(self._descriptor, _READ_BYTES))
+            size = ctypes.c_int()
+            fcntl.ioctl(self._descriptor, termios.FIONREAD, size)
+            if size.value:
+                self._dispatch(os.read(self._descriptor, size.value))
 
     def _dispatch(self, data: bytes) -> None:
         at = 0
@@ -129,24 +126,40 @@ def _tell(pair: tuple[str, weakref.ref[Listener]], name: str | None) -> None:
         listener.note(path, name)
 
 
-def open_feed() -> ChangeFeed | None:
-    """Open a feed, or return None where there is none to be had."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
+_current: weakref.ref[ChangeFeed] | None = None
+"""The process's one feed: a user has no more than 128 of them, for all programs."""
 
+
+def open_feed() -> ChangeFeed | None:
+    """Return the process's feed, or None where there is none to be had."""
+    global _current
+    feed = None if _current is None else _current()
+    if feed is not None:
+        return feed
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     except AttributeError:  # a C library without it
         return None
-    return ChangeFeed(descriptor, libc) if descriptor >= 0 else None
+    if descriptor < 0:
+        return None
+    feed = ChangeFeed(descriptor, libc)
+    _current = weakref.ref(feed)
+    return feed
+
+
+def _forget() -> None:
+    """Leave the feed to the parent: its queue is shared, and whoever reads from it takes away."""
+    global _current
+    _current = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _is_complete(libc: object, path: str) -> bool:
     """Tell whether every change below a path raises an event, by the type of its file system."""
-    import ctypes
-
     # `f_type` comes first in `struct statfs`, as a word; the rest is just to be overwritten.
     status = (ctypes.c_long * 64)()
     if libc.statfs(os.fsencode(path), status) != 0:  # type: ignore[attr-defined]

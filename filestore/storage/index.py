@@ -14,12 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from filestore.codec import JSONValue
 from filestore.errors import FileContentError, ShapeError
 from filestore.functions import FunctionConfig
-from filestore.storage.feed import ChangeFeed
 from filestore.storage.files import Disk, Signature, signature
 from filestore.storage.layout import DatasetLayout
 from filestore.storage.names import DatasetNames, Shift
@@ -27,13 +26,16 @@ from filestore.storage.orders import Orders
 from filestore.storage.rows import Row
 from filestore.storage.watches import Watches
 
-__all__ = ["DatasetIndex", "Reading", "SchemaMemory", "Source"]
+if TYPE_CHECKING:
+    from filestore.storage.feed import ChangeFeed
+
+__all__ = ["DatasetIndex", "Reading", "SchemaMemory", "Source", "TextBudget"]
 
 SchemaMemory = dict[str, tuple[Signature, bytes]]
 """Packed schemas by digest, with the state of the file that each was read from."""
 
-_TEXT_BUDGET = 128 << 20
-"""Bytes of texts that are kept for one dataset; those of further datapoints are read again when they are needed."""
+_TEXT_BYTES = 128 << 20
+"""Texts that are kept for all datasets of a store; those of further datapoints are read again when they are needed."""
 _SIGNATURE = struct.Struct("<QQqq")
 
 
@@ -52,6 +54,27 @@ class Reading:
     signature: Signature | None
     is_linked: bool
     is_configured: bool
+
+
+class TextBudget:
+    """How many bytes of texts are kept, of those that may be."""
+
+    def __init__(self, most: int = _TEXT_BYTES) -> None:
+        self._left = most
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take room for a text, if there is enough."""
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Give back the room of a text."""
+        with self._lock:
+            self._left += size
 
 
 class Source(Protocol):
@@ -82,9 +105,12 @@ class DatasetIndex:
         layout: Where they lie.
         disk: The door to the disk.
         get_feed: Returns the store's feed of changes, or None where there is none.
+        budget: What may be kept of texts.
     """
 
-    def __init__(self, layout: DatasetLayout, disk: Disk, get_feed: Callable[[], ChangeFeed | None]) -> None:
+    def __init__(
+        self, layout: DatasetLayout, disk: Disk, get_feed: Callable[[], ChangeFeed | None], budget: TextBudget
+    ) -> None:
         self.lock = threading.RLock()
         self.names = DatasetNames(layout, disk)
         self.watches = Watches(layout, disk, get_feed)
@@ -105,7 +131,7 @@ class DatasetIndex:
         self._configured: set[str] = set()
         self._config: FunctionConfig | None = None
         self._digests: Counter[str] = Counter()
-        self._kept_bytes = 0
+        self._budget = budget
 
     # --- which datapoints there are
 
@@ -232,10 +258,8 @@ class DatasetIndex:
 
     def _remember(self, one: str, reading: Reading) -> None:
         row = reading.row
-        size = 0 if row.texts is None else len(row.texts)
-        if self._kept_bytes + size > _TEXT_BUDGET:
-            row, size = replace(row, texts=None), 0
-        self._kept_bytes += size
+        if row.texts is not None and not self._budget.take(len(row.texts)):
+            row = replace(row, texts=None)
         self._rows[one] = row
         self._checked[one] = self._generation
         self._signatures[one] = b"" if reading.signature is None else _SIGNATURE.pack(*reading.signature)
@@ -252,7 +276,8 @@ class DatasetIndex:
         row = self._rows.pop(one, None)
         if row is None:
             return None
-        self._kept_bytes -= 0 if row.texts is None else len(row.texts)
+        if row.texts is not None:
+            self._budget.give_back(len(row.texts))
         del self._checked[one], self._signatures[one]
         if row.schema is not None:
             self._digests[row.schema] -= 1

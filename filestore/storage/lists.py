@@ -129,8 +129,8 @@ class Lists:
         )
 
     def load_schema(self, digest: str) -> JSONValue:
-        """Return the schema that lies under a digest in `schemas/`."""
-        return self.view.load_schema(digest)
+        """Return the schema that lies under a digest in `schemas/`, as its file is now."""
+        return self.view.look_at_schema(digest)
 
 
 @dataclass(slots=True)
@@ -147,7 +147,7 @@ class _Used:
 
     def load_schema(self, digest: str) -> JSONValue:
         self.schema = digest
-        return self.lists.load_schema(digest)
+        return self.lists.view.load_schema(digest)
 
 
 def read_file(

@@ -167,7 +167,7 @@ class DatasetView:
                 return None
 
         names = self.index.names
-        found = names.look_patiently(look, self._own_mtime_ns, lambda found: found is not None)
+        found = look() or names.look_patiently(look, self._own_mtime_ns, lambda found: found is not None)
         if found is None and names.knows(str(datapoint_id)) and names.wait_for({str(datapoint_id)}):
             found = look()
         if found is None:
@@ -183,8 +183,12 @@ class DatasetView:
             ShapeError: There is none.
             FileContentError: It was altered, or is no JSON.
         """
-        if digest not in self._seen_schemas:
-            self._seen_schemas[digest] = self._find_schema(digest)
+        return self._seen_schemas[digest] if digest in self._seen_schemas else self.look_at_schema(digest)
+
+    def look_at_schema(self, digest: str) -> JSONValue:
+        """Return a schema as `load_schema` does, and look at its file even if that was done before."""
+        self._seen_schemas.pop(digest, None)
+        self._seen_schemas[digest] = self._find_schema(digest)
         return self._seen_schemas[digest]
 
     def _find_schema(self, digest: str) -> JSONValue:

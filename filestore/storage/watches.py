@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from filestore.storage.feed import ChangeFeed
+from filestore.ids import is_file_name
 from filestore.storage.files import Disk
 from filestore.storage.layout import INTERNAL, DatasetLayout
+
+if TYPE_CHECKING:
+    from filestore.storage.feed import ChangeFeed
 
 __all__ = ["Doubts", "Watches"]
 
 T = TypeVar("T")
 _MOST_EVENTS = 20_000
-"""Of so many that nobody has asked for, the kinds are not told apart any more."""
+"""So many that nobody has asked for are kept."""
+_RETRY_SECONDS = 10.0
+"""Where a watch could not be had, it is tried again only then."""
 _SHARD_DIGITS = 2
 
 
@@ -58,6 +67,8 @@ class Watches:
         self._doubts = Doubts()
         self._has_internal_doubt = True
         self._recalled: tuple[Any] | None = None
+        self._has_lost_events = False
+        self._retry_at = 0.0
 
     @property
     def is_on(self) -> bool:
@@ -67,40 +78,69 @@ class Watches:
     def start(self) -> bool:
         """Begin to tell every change from now on, which puts everything before in doubt; False where it cannot be."""
         with self._lock:
-            self._feed = self._feed or self._get_feed()
-            status = self._disk.check_directory(self._layout.path)
-            if self._feed is None or status is None:
+            if self._retry_at > time.monotonic():
                 return False
-            paths = [self._layout.path, self._layout.schemas, f"{self._layout.root}/{INTERNAL}", self._layout.internal]
-            if not (all(map(self._watch, paths)) and self._watch_tombstones()):
+            self._feed = self._feed or self._get_feed()
+            if self._feed is None or not self._watch_everything():
                 self._stop()
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+            return self.is_on
+
+    def _watch_everything(self) -> bool:
+        """Watch all directories of the dataset, if its own is still the same afterwards."""
+        paths = [self._layout.path, self._layout.schemas, f"{self._layout.root}/{INTERNAL}", self._layout.internal]
+        with self._stopping_on_error():
+            before = self._disk.check_directory(self._layout.path)
+            if before is None or not (all(map(self._watch, paths)) and self._watch_tombstones()):
                 return False
             after = self._disk.check_directory(self._layout.path)
-            if after is None or (after.st_dev, after.st_ino) != (status.st_dev, status.st_ino):
-                self._stop()
+            if after is None or (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
                 return False
-            self._place = (status.st_dev, status.st_ino)
+            self._place = (before.st_dev, before.st_ino)
             self._doubts = Doubts(everything=True)
+            # What was read before the watch is not told of: a change may have begun in between.
+            self._recalled = None
             return True
+
+    @contextmanager
+    def _stopping_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # what could not be looked at stays in doubt
+            self._stop()
+            raise
 
     def close(self) -> None:
         """Stop, for good or until the next start."""
         with self._lock:
             self._stop()
 
-    def look(self) -> None:
-        """Take notice of all that has changed until now."""
+    def look(self, directory: os.stat_result | None) -> None:
+        """Take notice of all that has changed until now.
+
+        Args:
+            directory: The status of what lies at the dataset's path now: parents may have been moved, of which no
+                watch tells.
+        """
+        if self._place is None:
+            return
+        if directory is None or (directory.st_dev, directory.st_ino) != self._place:
+            self.close()
+        else:
+            self.drain()
+
+    def drain(self) -> None:
+        """Take notice of all that the kernel has told until now."""
         feed = self._feed
         if feed is None or self._place is None:
             return
-        status = self._disk.status(self._layout.path)
         feed.drain()
-        with self._lock:
-            if status is None or (status.st_dev, status.st_ino) != self._place:
-                self._stop()
-                return
-            while self._events:
-                self._take_notice(*self._events.popleft())
+        if self._events or self._has_lost_events:
+            with self._lock, self._stopping_on_error():
+                if self._has_lost_events:
+                    self._stop()
+                while self._events:
+                    self._take_notice(*self._events.popleft())
 
     def take_doubts(self) -> Doubts:
         """Return what has come into doubt since it was asked last; whoever asks looks at all of it."""
@@ -113,8 +153,8 @@ class Watches:
         with self._lock:
             is_told = self.is_on and self._layout.internal in self._watched
             if self._recalled is None or self._has_internal_doubt or not is_told:
-                self._has_internal_doubt = False
                 self._recalled = (read(),)
+                self._has_internal_doubt = False
             value: T = self._recalled[0]
             return value
 
@@ -180,7 +220,11 @@ class Watches:
             return self._watch_again(path)
         if name.endswith(".json"):
             self._doubts.names.add(name)
-        return True
+        if is_file_name(name):
+            return True
+        # A file may be written under its other name, and one without a name (O_TMPFILE) is called `#` and a number.
+        status = self._disk.status(path)
+        return not name.startswith("#") and (status is None or not S_ISREG(status.st_mode) or status.st_nlink == 1)
 
     def _watch_again(self, path: str) -> bool:
         self._unwatch(path)
@@ -189,14 +233,15 @@ class Watches:
     def _stop(self) -> None:
         for path in list(self._watched):
             self._unwatch(path)
-        self._events.clear()
         self._place = None
+        self._events.clear()
+        self._has_lost_events = False
         self._doubts = Doubts(everything=True)
-        self._has_internal_doubt = True
+        self._recalled = None
 
     def note(self, path: str, name: str | None) -> None:
         """Keep an event until it is asked for; called by whichever thread drains, so that no lock may be taken here."""
-        if len(self._events) > _MOST_EVENTS:
-            path, name = self._layout.path, None
-            self._events.clear()
-        self._events.append((path, name))
+        if len(self._events) < _MOST_EVENTS:
+            self._events.append((path, name))
+        else:  # nobody has asked for a long time
+            self._has_lost_events = True
