@@ -16,7 +16,7 @@ from typing import Any
 
 from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue, dumps, loads_file, locate
-from filestore.content import InputParser, text_block
+from filestore.content import InputParser
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.errors import FileContentError, JSONTextError, ShapeError
 from filestore.functions import FunctionConfig
@@ -179,7 +179,7 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     fields["input"] = _parse_input(envelope["input"], context.dataset_name)
     if "updated_at" not in fields:
         fields["updated_at"] = created_at(datapoint_id)
-    return ChatDatapoint(**fields) if is_chat else _parse_json(ObjectReader(envelope), fields, context)
+    return ChatDatapoint.from_fields(fields) if is_chat else _parse_json(ObjectReader(envelope), fields, context)
 
 
 def _parse_kind(envelope: JSONObject, context: FileContext) -> str:
@@ -200,22 +200,18 @@ def _parse_kind(envelope: JSONObject, context: FileContext) -> str:
 def _parse_input(value: JSONValue, dataset_name: str) -> JSONObject:
     """Return the normal form of an input; the most common spelling, bare strings alone, takes a short way."""
     if isinstance(value, dict) and value.keys() <= _INPUT_KEYS and isinstance(messages := value.get("messages"), list):
-        parsed: list[JSONValue] = [_expand_message(message) for message in messages]
-        if None not in parsed:
+        parsed: list[JSONValue] = []
+        for message in messages:
+            if not (isinstance(message, dict) and len(message) == 2 and isinstance(message.get("content"), str)):
+                break
+            if message.get("role") not in _ROLES:
+                break
+            parsed.append({"role": message["role"], "content": [{"type": "text", "text": message["content"]}]})
+        else:
             system = value.get("system")
             return {"messages": parsed} if system is None else {"system": system, "messages": parsed}
     parser = InputParser(Dialect.FILE, Attachments(spell_dataset_name(dataset_name)))
     return ObjectReader({"input": value}).require("input", parser.parse)
-
-
-def _expand_message(message: JSONValue) -> JSONObject | None:
-    """Return the normal form of a message whose content is a string; None for any other, mistakes included."""
-    if not isinstance(message, dict) or len(message) != 2:
-        return None
-    role, content = message.get("role"), message.get("content")
-    if isinstance(content, str) and (role == "user" or role == "assistant"):
-        return {"role": role, "content": [text_block(content)]}
-    return None
 
 
 def _parse_time(value: JSONValue) -> datetime:
@@ -258,6 +254,7 @@ _JSON_PARSERS: _Parsers = {
 _KEYS = frozenset(ENVELOPE)
 _NOT_NULL = frozenset({"function_name", "is_custom"})
 _INPUT_KEYS = frozenset({"system", "messages"})
+_ROLES = ("user", "assistant")
 
 
 def _parse_json(reader: ObjectReader, fields: dict[str, Any], context: FileContext) -> JsonDatapoint:
@@ -269,7 +266,8 @@ def _parse_json(reader: ObjectReader, fields: dict[str, Any], context: FileConte
         schema = function.output_schema
     else:
         schema = reader.require("output_schema", lambda value: _parse_schema(value, context))
-    return JsonDatapoint(**fields, output=parse_json_output_in_file(reader), output_schema=schema)
+    fields.update(output=parse_json_output_in_file(reader), output_schema=schema)
+    return JsonDatapoint.from_fields(fields)
 
 
 def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:

@@ -7,8 +7,9 @@ import secrets
 import threading
 import unicodedata
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import unquote
 
 from filestore.errors import DatasetNameError, InvalidIdError, ReservedDatasetNameError
@@ -25,8 +26,10 @@ __all__ = [
     "format_wire_time",
     "is_datapoint_id",
     "is_file_name",
+    "parse_canonical_uuid",
     "parse_directory_name",
     "parse_file_name",
+    "parse_file_names",
     "parse_file_time",
     "parse_time",
     "parse_uuid",
@@ -104,9 +107,15 @@ def created_at(id: uuid.UUID) -> datetime:
     if (id.int >> 76 & 0xF, id.int >> 62 & 0x3) != (7, 2):  # faster than `id.version`: every read comes through here
         raise ValueError(f"{id} is no UUIDv7 and holds no time")
     try:
-        return _EPOCH + timedelta(milliseconds=id.int >> 80)
+        return _time_of(id.int >> 80)
     except OverflowError:
         raise ValueError(f"the time in {id} is after the year 9999") from None
+
+
+@lru_cache(maxsize=1024)
+def _time_of(millisecond: int) -> datetime:
+    """Return a time; ids that are made together have the same, and share it."""
+    return _EPOCH + timedelta(milliseconds=millisecond)
 
 
 def check_tensorzero_uuid(id: uuid.UUID, now: datetime) -> None:
@@ -196,9 +205,25 @@ def file_name(id: uuid.UUID) -> str:
     return f"{id}.json"
 
 
+def parse_canonical_uuid(text: str) -> uuid.UUID:
+    """Return the UUID that the name of a datapoint's file spells, without checking that again."""
+    id = uuid.UUID.__new__(uuid.UUID)
+    # As unpickling does, which is three times as fast.
+    id.__setstate__({"int": int(text.replace("-", ""), 16)})  # type: ignore[attr-defined]  # not in the stubs
+    return id
+
+
 def is_file_name(name: str) -> bool:
     """Tell whether a name is that of a datapoint's file."""
-    return _FILE_NAME.fullmatch(name) is not None and name[:13] <= _LAST_TIME_TEXT
+    return bool(parse_file_names((name,)))
+
+
+def parse_file_names(names: Iterable[str]) -> list[str]:
+    """Return the ids, as text, that those of the names spell which are a datapoint's file."""
+    ids = [match[1] for match in map(_FILE_NAME.fullmatch, names) if match is not None]
+    if ids and max(ids)[:13] > _LAST_TIME_TEXT:
+        ids = [one for one in ids if one[:13] <= _LAST_TIME_TEXT]
+    return ids
 
 
 def parse_file_name(name: str) -> uuid.UUID | None:

@@ -123,6 +123,11 @@ class ListQuery:
             raise RequestError("OrderBy::SearchRelevance requires search_query_experimental to be provided")
 
     @property
+    def takes_all(self) -> bool:
+        """Whether nothing is left out but for its place in the order, newest first."""
+        return self.filter is None and not self.search and self.takes_newest_first
+
+    @property
     def takes_newest_first(self) -> bool:
         """Whether the latest update comes first, so that a page is complete before all have been looked at."""
         return self.order in ((), (_NEWEST_FIRST,))

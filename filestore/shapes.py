@@ -106,9 +106,14 @@ def expect_uuid(value: JSONValue) -> uuid.UUID:
         raise ShapeError(str(error)) from None
 
 
+_ONLY_TEXT = frozenset({str})
+
+
 def parse_tags(value: JSONValue) -> dict[str, str]:
     """Return `value` if it maps strings to strings."""
     tags = expect_object(value, "a map")
+    if _ONLY_TEXT.issuperset(map(type, tags.values())):
+        return tags  # type: ignore[return-value]  # text to text, as has just been seen
     return {key: _within(key, expect_text, tag) for key, tag in tags.items()}
 
 

@@ -13,6 +13,7 @@ from filestore.errors import JSONTextError
 
 __all__ = ["loads", "loads_file", "parse_raw", "unpack"]
 
+_INDENTS = {levels: b"\n" + b"  " * levels for levels in (MAX_DEPTH, FILE_DEPTH)}
 _NEGATIVE_ZERO = re.compile(r"-0(?=[\s,\]}]|\Z)")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]')
 
@@ -48,7 +49,9 @@ def loads_file(data: bytes) -> JSONValue:
     Raises:
         JSONTextError: The first mistake; positions count as if the mark were not there.
     """
-    return loads(data.removeprefix(BYTE_ORDER_MARK), max_depth=FILE_DEPTH)
+    if data[:1] != b"{":
+        data = data.removeprefix(BYTE_ORDER_MARK)
+    return loads(data, max_depth=FILE_DEPTH)
 
 
 def parse_raw(text: str) -> JSONValue:
@@ -82,7 +85,7 @@ def _is_canonical(value: JSONValue, data: bytes, max_depth: int) -> bool:
 
     Text that is indented so has a line with two spaces for each level around a bracket that is too deep.
     """
-    if not data.endswith(b"\n") or b"\n" + b"  " * max_depth in data:
+    if data[-1:] != b"\n" or _INDENTS[max_depth] in data:
         return False
     try:
         return data == orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -98,7 +98,10 @@ class Disk:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
-            return _read_all(descriptor, status.st_size), status
+            data = os.read(descriptor, status.st_size + 1)
+            if len(data) != status.st_size:  # it is growing, or larger than one read
+                data += _read_rest(descriptor)
+            return data, status
         finally:
             os.close(descriptor)
 
@@ -236,13 +239,9 @@ class Disk:
                 os.close(descriptor)
 
 
-def _read_all(descriptor: int, size: int) -> bytes:
-    data = os.read(descriptor, size + 1)
-    if len(data) == size:
-        return data
-    parts = [data]
-    while data:
-        data = os.read(descriptor, 1 << 20)
+def _read_rest(descriptor: int) -> bytes:
+    parts = []
+    while data := os.read(descriptor, 1 << 20):
         parts.append(data)
     return b"".join(parts)
 

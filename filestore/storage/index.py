@@ -215,7 +215,7 @@ class DatasetIndex:
         row = self._rows[one]
         return source.read_row(one).row if row.texts is None else row
 
-    def peek(self, one: str) -> Row:
+    def peek(self, one: str, source: Source) -> Row:
         """Return a row that `complete` has brought up to date; its texts may be missing."""
         return self._rows[one]
 

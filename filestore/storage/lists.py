@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from filestore.codec import JSONValue
 from filestore.datapoint import Datapoint
 from filestore.datapoint_file import FileContext, read_datapoint
 from filestore.functions import FunctionConfig
+from filestore.ids import parse_canonical_uuid
 from filestore.query import ListQuery
 from filestore.storage.files import is_young, signature
 from filestore.storage.index import Reading
@@ -21,6 +24,7 @@ from filestore.storage.view import DatasetView
 
 __all__ = ["Lists"]
 
+T = TypeVar("T")
 _MOST_REMEMBERED = 1000
 """A longer page is read from the files and forgotten: it may be a copy of everything."""
 
@@ -46,10 +50,11 @@ class Lists:
         index = self.view.index
         with index.lock:
             ids = self._ids(function_name)
-            page = ids[max(len(ids) - offset - limit, 0) : max(len(ids) - offset, 0)][::-1]
-            is_remembered = not self.view.is_overlaid and (len(page) <= _MOST_REMEMBERED or index.is_complete)
+            page = _page(ids, offset, limit)
+            is_worth_it = index.is_complete or (index.watches.is_on and len(page) <= _MOST_REMEMBERED)
+            is_remembered = is_worth_it and not self.view.is_overlaid
             rows = index.rows(page, self) if is_remembered else []
-        return [self._datapoint(row) for row in rows] if is_remembered else [self.read(one) for one in page]
+        return [self._datapoint(row) for row in rows] if is_remembered else self._read_page(page)
 
     def select(self, query: ListQuery) -> list[Datapoint]:
         """Return the page that a query asks for.
@@ -63,10 +68,13 @@ class Lists:
                 rows = query.select(sorted(self._read_all(), key=lambda row: row.key, reverse=True))
             else:
                 self._complete()
-                keys = reversed(index.orders.narrowest(query))
-                find = index.peek if query.search is None else lambda one: index.find_row(one, self)
-                found = query.select(find(one) for _, one in keys)
-                rows = [index.find_row(row.key[1], self) for row in found]
+                keys = index.orders.narrowest(query)
+                if query.takes_all:  # and what is narrower than all is the function's
+                    page = [one for _, one in _page(keys, query.offset, query.limit)]
+                else:
+                    find = index.find_row if query.search else index.peek
+                    page = [row.key[1] for row in query.select(find(one, self) for _, one in reversed(keys))]
+                rows = [index.find_row(one, self) for one in page]
         return [self._datapoint(row) for row in rows]
 
     def count(self, function_name: str | None = None) -> int:
@@ -112,15 +120,11 @@ class Lists:
 
     # --- reading files
 
-    def read(self, one: str) -> Datapoint:
-        """Read the file of an id."""
-        return read_file(self.view, one, self.load_config)[0]
-
     def read_row(self, one: str) -> Reading:
         """Read the file of an id, and note what else it was read from."""
         used = _Used(self)
         now = time.time_ns()
-        datapoint, status = read_file(self.view, one, used.load_config, used.load_schema)
+        datapoint, status = self._read(one, FileContext(self.view.layout.name, used.load_config, used.load_schema))
         return Reading(
             Row.of(datapoint, used.schema),
             None if is_young(status, now) else signature(status),
@@ -131,6 +135,32 @@ class Lists:
     def load_schema(self, digest: str) -> JSONValue:
         """Return the schema that lies under a digest in `schemas/`, as its file is now."""
         return self.view.look_at_schema(digest)
+
+    def _read_page(self, ids: Iterable[str]) -> list[Datapoint]:
+        context = FileContext(self.view.layout.name, self.load_config, self.view.load_schema)
+        with _garbage_left():
+            return [self._read(one, context)[0] for one in ids]
+
+    def _read(self, one: str, context: FileContext) -> tuple[Datapoint, os.stat_result]:
+        datapoint_id = parse_canonical_uuid(one)
+        return self.view.read(one, lambda data, path: read_datapoint(data, path, datapoint_id, context))
+
+
+def _page(ascending: Sequence[T], offset: int, limit: int) -> Sequence[T]:
+    """Return a page in descending order."""
+    return ascending[max(len(ascending) - offset - limit, 0) : max(len(ascending) - offset, 0)][::-1]
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Put off the search for garbage: while many objects come to stay, it would only look at them again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -148,19 +178,3 @@ class _Used:
     def load_schema(self, digest: str) -> JSONValue:
         self.schema = digest
         return self.lists.view.load_schema(digest)
-
-
-def read_file(
-    view: DatasetView,
-    one: str,
-    load_config: Callable[[], FunctionConfig],
-    load_schema: Callable[[str], JSONValue] | None = None,
-) -> tuple[Datapoint, os.stat_result]:
-    """Read the datapoint with an id that the view lists.
-
-    Raises:
-        FileContentError: Its file cannot be read.
-    """
-    context = FileContext(view.layout.name, load_config, load_schema or view.load_schema)
-    datapoint_id = uuid.UUID(one)
-    return view.read(one, lambda data, path: read_datapoint(data, path, datapoint_id, context))

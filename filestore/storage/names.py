@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from filestore.ids import is_file_name
+from filestore.ids import parse_file_names
 from filestore.storage.files import Disk, is_young
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 from filestore.storage.orders import update_sorted
@@ -89,7 +89,7 @@ class DatasetNames:
 
     def look_at(self, names: Iterable[str], shards: Iterable[str]) -> Shift:
         """Look at names in the dataset's directory, and at shards of the tombstone index, that may have changed."""
-        ids = {name.removesuffix(_SUFFIX) for name in names if is_file_name(name)}
+        ids = set(parse_file_names(names))
         there = {one for one in ids if self._disk.status(self._path(one)) is not None}
         missing = (ids & self._known) - there
         gone = missing - self.wait_for(missing) if missing else missing
@@ -186,7 +186,7 @@ class DatasetNames:
         looks: list[list[str]] = []
 
         def look() -> list[str]:
-            looks.append(self._listing(self._layout.path, _parse_ids))
+            looks.append(self._listing(self._layout.path, parse_file_names))
             return looks[-1]
 
         found = self.look_patiently(look, own_mtime_ns)
@@ -224,10 +224,6 @@ class DatasetNames:
 
 
 _NO_TOMBSTONES: dict[str, datetime] = {}
-
-
-def _parse_ids(names: list[str]) -> list[str]:
-    return [name.removesuffix(_SUFFIX) for name in names if is_file_name(name)]
 
 
 def _parse_shards(names: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from filestore.codec import JSONObject, JSONValue, compact, pack, unpack
+from filestore.codec import JSONValue, compact, pack, unpack
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.query import SearchText
 
@@ -105,26 +105,23 @@ class Row:
         """
         assert self.texts is not None
         input_text, has_output, output_text = self.texts.partition(_APART)
-        fields: dict[str, Any] = unpack(self.extras) if self.extras else {}  # type: ignore[assignment]  # an object
-        for name in _UUID_EXTRAS:
-            if name in fields:
-                fields[name] = uuid.UUID(fields[name])
-        parsed_input: JSONObject = unpack(input_text)  # type: ignore[assignment]  # an object
-        output: Any = unpack(output_text) if has_output else None
-        kind: Any = ChatDatapoint if self.type == "chat" else JsonDatapoint
+        fields: dict[str, Any] = {
+            "dataset_name": dataset_name,
+            "function_name": self.function_name,
+            "id": self.id,
+            "input": unpack(input_text),
+            "output": unpack(output_text) if has_output else None,
+            "updated_at": self.key[0],
+            "tags": self.tags.copy(),
+        }
+        if self.extras:
+            fields.update(unpack(self.extras))  # type: ignore[arg-type]  # an object
+            fields.update((name, uuid.UUID(fields[name])) for name in _UUID_EXTRAS if name in fields)
+        if self.type == "chat":
+            return ChatDatapoint.from_fields(fields)
         if self.schema is not None:
             fields["output_schema"] = load_schema(self.schema)
-        result: Datapoint = kind(
-            dataset_name=dataset_name,
-            function_name=self.function_name,
-            id=self.id,
-            input=parsed_input,
-            updated_at=self.key[0],
-            tags=self.tags.copy(),
-            output=output,
-            **fields,
-        )
-        return result
+        return JsonDatapoint.from_fields(fields)
 
     def occurrences(self, search: SearchText) -> int:
         """Count a search text in input and output."""

@@ -10,7 +10,6 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -136,11 +135,12 @@ class DatasetView:
             FileNotFoundError: There is no such file.
             FileContentError: The file cannot be read, and nobody is just writing it.
         """
-        path = f"{self.layout.path}/{datapoint_id}.json"
         if self._pending is None:
-            with suppress(OSError, FileContentError):
-                data, status = self._disk.read(path)
-                return parse(data, self.layout.shown(path)), status
+            try:
+                data, status = self._disk.read(f"{self.layout.path}/{datapoint_id}.json")
+                return parse(data, f"{self.layout.directory}/{datapoint_id}.json"), status
+            except (OSError, FileContentError):
+                pass  # it may just be written: look closely
         entry = Entry("datapoint", f"{datapoint_id}.json")
         try:
             return self._read(entry, parse)
