@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -27,8 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The options that stand before the command."""
 
     root: str
@@ -41,6 +38,8 @@ class Settings:
             click.UsageError: The root is no directory.
             ConfigError: A mistake in the function config.
         """
+        from pathlib import Path
+
         from filestore.store import FileStore
 
         root = Path(self.root)
