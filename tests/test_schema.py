@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from filestore.codec import JSONValue
 from filestore.errors import SchemaCompileError, SchemaMismatchError
-from filestore.schema import SchemaMismatch, compile_schema
+from filestore.schema import compile_schema
 from filestore.schema import keywords as tables
+from filestore.schema.compiled import SchemaMismatch
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
 DRAFT6 = "http://json-schema.org/draft-06/schema#"

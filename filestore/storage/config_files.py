@@ -14,7 +14,7 @@ from pathlib import Path
 from filestore.errors import ConfigError
 from filestore.function_config import parse_config
 from filestore.functions import EMPTY_CONFIG, FunctionConfig
-from filestore.schema import compile_schema
+from filestore.schema import check_schema
 from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
 from filestore.storage.patience import RECENT_NS, Patience
 
@@ -75,7 +75,7 @@ class ConfigFiles:
         if not documents:
             return _Snapshot(documents, files, EMPTY_CONFIG)
         texts = [(path, _read_document(files, path)) for path in documents]
-        return _Snapshot(documents, files, parse_config(texts, files.read, compile_schema))
+        return _Snapshot(documents, files, parse_config(texts, files.read, check_schema))
 
     def _find_documents(self) -> list[str]:
         """Return the paths of the TOML files, sorted, as they are shown to the user."""
