@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -38,16 +39,20 @@ class Settings(NamedTuple):
             click.UsageError: The root is no directory.
             ConfigError: A mistake in the function config.
         """
-        from pathlib import Path
-
         from filestore.store import FileStore
+
+        if not os.path.isdir(self.root):  # noqa: PTH112 (pathlib is slow to load)
+            self._check_root()
+        return FileStore(self.root, self.config_file)
+
+    def _check_root(self) -> None:
+        from pathlib import Path
 
         root = Path(self.root)
         if not root.exists():
             raise click.UsageError(f"The root '{root}' does not exist. To make it a store: filestore init {root}")
         if not root.is_dir():
             raise click.UsageError(f"The root '{root}' is not a directory.")
-        return FileStore(root, self.config_file)
 
 
 def parse_datapoint_id(text: str) -> uuid.UUID:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
@@ -28,6 +27,8 @@ class Replaced:
     @classmethod
     def of(cls, data: bytes, status: os.stat_result) -> Replaced:
         """Return the state of a file that was just read."""
+        import hashlib
+
         return cls(signature(status), hashlib.sha256(data).hexdigest(), stat.S_IMODE(status.st_mode))
 
 
