@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from filestore.codec import JSONObject, JSONValue
 from filestore.errors import ShapeError
@@ -56,7 +55,6 @@ _MAGIC = (
 )
 
 
-@dataclass(slots=True)
 class Attachments:
     """The files that come along with one datapoint.
 
@@ -65,8 +63,9 @@ class Attachments:
         files: Name in `files/` to bytes, filled while an input is parsed.
     """
 
-    directory: str
-    files: dict[str, bytes] = field(default_factory=dict)
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.files: dict[str, bytes] = {}
 
     def add(self, data: bytes, mime_type: str) -> JSONObject:
         """Keep `data` and return the `storage_path` that leads to it."""

@@ -7,8 +7,8 @@ running gateway has a use for (models, prompts, metrics, …) are left unread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os.path import dirname, join
+from typing import NamedTuple
 
 from filestore.codec import JSONValue, loads
 from filestore.errors import JSONTextError, SchemaCompileError, suggest_name
@@ -85,8 +85,7 @@ def _named_tables(root: Table, section: str) -> Iterator[tuple[str, Table]]:
         yield name, table
 
 
-@dataclass(frozen=True, slots=True)
-class _SchemaFiles:
+class _SchemaFiles(NamedTuple):
     """The schema files that a config names."""
 
     read_file: Callable[[str], bytes]
