@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from filestore.codec import JSONValue, depth
 
-__all__ = ["is_plain"]
+__all__ = ["PATTERN", "is_plain"]
 
 _DRAFTS = (
     "http://json-schema.org/draft-07/schema#",
@@ -19,13 +19,13 @@ _MOST_LEVELS = 40
 """The engine recurses, and gives up only far beyond."""
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _DEFINITIONS = ("$defs", "definitions")
-# Characters and classes, each with a count or without: no groups, and no range that needs a look at its ends.
-_PATTERN = r"""
+PATTERN = r"""
     \^? (?:
         (?: [\w\ :,/@-] | \\[dws.] | \[ \^? (?: A-Z | a-z | 0-9 | [\w\ :,./@] | \\[dws] )+ -? \] )
         (?: [?*+] | \{ [0-9]{1,2} ,? \} | \{ [0-9] , [1-9][0-9] \} )?
     )+ \$?
 """
+"""Characters and classes, each with a count or without: no groups, and no range that needs a look at its ends."""
 _LONGEST_PATTERN = 200
 
 
@@ -120,7 +120,7 @@ def _is_list(value: JSONValue) -> bool:
 def _is_pattern(value: JSONValue) -> bool:
     if not isinstance(value, str) or len(value) > _LONGEST_PATTERN:
         return False
-    return re.fullmatch(_PATTERN, value, re.ASCII | re.VERBOSE) is not None
+    return re.fullmatch(PATTERN, value, re.ASCII | re.VERBOSE) is not None
 
 
 def _is_type(value: JSONValue) -> bool:
