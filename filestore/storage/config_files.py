@@ -60,7 +60,8 @@ class ConfigFiles:
         """Load a config, giving an editor that is just writing a file of it the time to finish."""
         patience = Patience()
         while True:
-            files = _Files(self._base, self._root if self._pattern is None else None, {}, set())
+            fence = os.path.realpath(self._root) if self._pattern is None else None
+            files = _Files(self._base, fence, {}, set())
             try:
                 return self._load(documents, files)
             except ConfigError:
@@ -113,7 +114,7 @@ class _Files(NamedTuple):
 
     Attributes:
         base: Where relative paths start.
-        fence: The directory that no file may lie outside of, if there is one.
+        fence: The directory that no file may lie outside of, if there is one; free of links.
         signatures: Absolute path to the state in which the file was first read.
         young: Files that had changed just before.
     """
@@ -131,7 +132,7 @@ class _Files(NamedTuple):
         """
         place = os.path.join(self.base, path)
         target = os.path.realpath(place)
-        if self.fence is not None and not _is_within(target, os.path.realpath(self.fence)):
+        if self.fence is not None and not _is_within(target, self.fence):
             reason = "it lies outside of the store; to allow that, name the config file yourself (--config-file)"
             raise PermissionError(errno.EACCES, reason, path)
         now = time.time_ns()
