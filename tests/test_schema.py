@@ -813,6 +813,7 @@ NOT_PLAIN: dict[str, JSONValue] = {
     "repeated-name": {"required": ["a", "a"]},
     "reference": {"$ref": "#/$defs/x", "$defs": {}},
     "reference-elsewhere": {"$ref": "#"},
+    "reference-list": {"$ref": ["#/$defs/x"], "$defs": {"x": {}}},
     "group": {"pattern": "(a|b)"},
     "range": {"pattern": "[z-a]"},
     "count": {"pattern": "a{3,1}"},

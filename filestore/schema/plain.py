@@ -63,6 +63,7 @@ class _Check:
     """
 
     def __init__(self, targets: frozenset[str]) -> None:
+        self._targets = targets
         rules: dict[Callable[[JSONValue], bool], tuple[str, ...]] = {
             _is_any: ("const", "default"),
             _is_text: ("$comment", "description", "format", "title"),
@@ -76,7 +77,7 @@ class _Check:
             self.is_schema: ("additionalProperties", "items", "not"),
             self._are_schemas: ("allOf", "anyOf", "oneOf"),
             self._are_named_schemas: (*_DEFINITIONS, "properties"),
-            targets.__contains__: ("$ref",),
+            self._is_target: ("$ref",),
         }
         self._rules = {keyword: rule for rule, keywords in rules.items() for keyword in keywords}
 
@@ -85,6 +86,9 @@ class _Check:
         if not isinstance(value, dict):
             return isinstance(value, bool)
         return all(key in self._rules and self._rules[key](item) for key, item in value.items())
+
+    def _is_target(self, value: JSONValue) -> bool:
+        return isinstance(value, str) and value in self._targets
 
     def _are_schemas(self, value: JSONValue) -> bool:
         return isinstance(value, list) and bool(value) and all(map(self.is_schema, value))
