@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
-from dataclasses import dataclass, field
 
 from filestore.codec import JSONObject, JSONValue
 from filestore.errors import ShapeError
@@ -59,7 +55,6 @@ _MAGIC = (
 )
 
 
-@dataclass(slots=True)
 class Attachments:
     """The files that come along with one datapoint.
 
@@ -68,11 +63,14 @@ class Attachments:
         files: Name in `files/` to bytes, filled while an input is parsed.
     """
 
-    directory: str
-    files: dict[str, bytes] = field(default_factory=dict)
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.files: dict[str, bytes] = {}
 
     def add(self, data: bytes, mime_type: str) -> JSONObject:
         """Keep `data` and return the `storage_path` that leads to it."""
+        import hashlib
+
         extension = _EXTENSIONS.get(mime_type) or re.sub(r"[^a-z0-9]", "", mime_type.rpartition("/")[2].lower())[:16]
         name = f"{hashlib.sha256(data).hexdigest()}.{extension or 'bin'}"
         self.files[name] = data
@@ -142,6 +140,9 @@ def _parse_url(reader: ObjectReader) -> JSONObject:
 
 
 def _parse_base64(reader: ObjectReader, attachments: Attachments, source_url: str | None = None) -> JSONObject:
+    import base64
+    import binascii
+
     text = reader.require("data", expect_text)
     if text.startswith("data:"):
         raise ShapeError("The `data` field must hold base64 alone, without a `data:` prefix", ("data",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from filestore.attachments import Attachments, parse_file_block
 from filestore.codec import JSONObject, JSONValue, compact
@@ -26,7 +25,6 @@ def text_block(text: JSONValue) -> JSONObject:
     return {"type": "text", "text": text}
 
 
-@dataclass(slots=True)
 class InputParser:
     """Turns the `input` of a request or a file into its normal form.
 
@@ -37,9 +35,10 @@ class InputParser:
             (legacy grammar alone); the caller raises it then.
     """
 
-    dialect: Dialect
-    attachments: Attachments
-    deferred: ShapeError | None = field(default=None, init=False)
+    def __init__(self, dialect: Dialect, attachments: Attachments) -> None:
+        self.dialect = dialect
+        self.attachments = attachments
+        self.deferred: ShapeError | None = None
 
     def parse(self, value: JSONValue) -> JSONObject:
         """Return the normal form: `{"system"?, "messages": [{"role", "content": [blocks]}]}`."""

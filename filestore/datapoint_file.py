@@ -6,7 +6,6 @@ default are left out; output schemas are shared files.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from filestore.attachments import Attachments
-from filestore.codec import JSONObject, JSONValue, dumps, loads_file, locate
+from filestore.codec import JSONObject, JSONValue, dumps, loads_file
 from filestore.content import InputParser
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.errors import FileContentError, JSONTextError, ShapeError
@@ -115,6 +114,8 @@ def schema_digest(data: bytes, taken: Callable[[str], bool] = lambda _: False) -
         data: Canonical bytes of the schema.
         taken: Tells whether a file of other content has the name; then a longer digest is used.
     """
+    import hashlib  # slow to load, as OpenSSL is
+
     digest = hashlib.sha256(data).hexdigest()
     return next((digest[:size] for size in range(16, 65, 8) if not taken(digest[:size])), digest)
 
@@ -145,6 +146,8 @@ def read_datapoint(data: bytes, path: str, datapoint_id: uuid.UUID, context: Fil
     except JSONTextError as error:
         raise FileContentError(path, error.line, max(error.column, 1), error.reason) from None
     except ShapeError as error:
+        from filestore.codec.positions import locate
+
         line, column = locate(data, error.pointer, key=error.is_key)
         raise FileContentError(path, line, column, str(error)) from None
 
@@ -285,6 +288,8 @@ def read_schema(data: bytes, path: str, digest: str) -> JSONValue:
     Raises:
         FileContentError: It is no JSON, or its content has another digest.
     """
+    import hashlib
+
     try:
         schema = loads_file(data)
     except JSONTextError as error:

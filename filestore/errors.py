@@ -6,7 +6,6 @@ The command line and the gateway each turn an error into an answer by one rule: 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 __all__ = [
@@ -191,6 +190,8 @@ def suggest_name(name: str, known: Sequence[str]) -> str:
     >>> suggest_name("tool", ("type", "tools")), suggest_name("x", ("type", "tools"))
     ('did you mean `tools`?', 'expected one of `type`, `tools`')
     """
+    import difflib  # only a mistake asks for it
+
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"did you mean `{near[0]}`?"

@@ -6,10 +6,9 @@ running gateway has a use for (models, prompts, metrics, …) are left unread.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os.path import dirname, join
+from typing import NamedTuple
 
 from filestore.codec import JSONValue, loads
 from filestore.errors import JSONTextError, SchemaCompileError, suggest_name
@@ -67,10 +66,16 @@ def _check_sections(root: Table) -> None:
         if name in _SECTIONS:
             continue
         # All other sections are a gateway's and free to change; only a slip that would hide a function is caught.
-        if near := difflib.get_close_matches(name, _SECTIONS, n=1, cutoff=0.8):
+        if near := _find_section(name):
             raise root.error(name, f"unknown section; did you mean `{near[0]}`?")
         if not isinstance(value, dict):
             raise root.error(name, "unknown key outside of any section; put it below the `[section]` it belongs to")
+
+
+def _find_section(name: str) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name, _SECTIONS, n=1, cutoff=0.8)
 
 
 def _named_tables(root: Table, section: str) -> Iterator[tuple[str, Table]]:
@@ -80,8 +85,7 @@ def _named_tables(root: Table, section: str) -> Iterator[tuple[str, Table]]:
         yield name, table
 
 
-@dataclass(frozen=True, slots=True)
-class _SchemaFiles:
+class _SchemaFiles(NamedTuple):
     """The schema files that a config names."""
 
     read_file: Callable[[str], bytes]
@@ -162,6 +166,8 @@ def _parse_tool_keys(table: Table, tools: Mapping[str, Tool]) -> tuple[str, ...]
     keys = table.take_texts("tools")
     for key in keys:
         if key not in tools:
+            import difflib  # only a mistake asks for it
+
             near = difflib.get_close_matches(key, tools, n=1)
             advice = f"did you mean `{near[0]}`?" if near else f"add `[{render_key(('tools', key))}]`"
             raise table.error("tools", f"tool `{key}` is not present in the config; {advice}")

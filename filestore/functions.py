@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from filestore.codec import JSONValue
 from filestore.errors import RequestError, UnknownFunctionError
@@ -14,8 +13,7 @@ __all__ = ["EMPTY_CONFIG", "Function", "FunctionConfig", "FunctionType", "Tool",
 FunctionType = Literal["chat", "json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(NamedTuple):
     """A tool that a chat function may offer to the model.
 
     Attributes:
@@ -33,8 +31,7 @@ class Tool:
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A task that an application hands to a model.
 
     Attributes:
@@ -78,8 +75,7 @@ def bare_function(name: str, kind: FunctionType) -> Function:
 _DEFAULT_FUNCTION = bare_function("tensorzero::default", "chat")
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionConfig:
+class FunctionConfig(NamedTuple):
     """The functions and tools that datapoints may name.
 
     Attributes:

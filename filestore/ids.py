@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import secrets
 import threading
-import unicodedata
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from urllib.parse import unquote
 
 from filestore.errors import DatasetNameError, InvalidIdError, ReservedDatasetNameError
 
@@ -33,6 +30,7 @@ __all__ = [
     "parse_file_time",
     "parse_time",
     "parse_uuid",
+    "random_bits",
     "spell_dataset_name",
 ]
 
@@ -41,7 +39,7 @@ MAX_DIRECTORY_BYTES = 120
 
 _HYPHENATED = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _UUID = re.compile(rf"(?:urn:uuid:)?({_HYPHENATED})|\{{({_HYPHENATED})\}}|([0-9a-fA-F]{{32}})")
-_NOT_IN_UUID = re.compile(r"[^0-9a-fA-F-]")
+_NOT_IN_UUID = r"[^0-9a-fA-F-]"
 _FILE_NAME = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json")
 _WINDOWS_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,7 +77,7 @@ def _explain_no_uuid(text: str) -> str:
         offset, digits = 9, text[9:]
     elif text.startswith("{") and text.endswith("}"):
         offset, digits = 1, text[1:-1]
-    if match := _NOT_IN_UUID.search(digits):
+    if match := re.search(_NOT_IN_UUID, digits):
         place = offset + match.start() + 1
         return (
             "invalid character: expected an optional prefix of `urn:uuid:` followed by [0-9a-fA-F-], "
@@ -140,6 +138,13 @@ def check_tensorzero_uuid(id: uuid.UUID, now: datetime) -> None:
         raise InvalidIdError("Invalid Datapoint ID: Timestamp is in the future")
 
 
+def random_bits(count: int) -> int:
+    """Return a random integer of so many bits that nobody can guess."""
+    import secrets  # reads need none, and it loads OpenSSL
+
+    return secrets.randbits(count)
+
+
 class IdMaker:
     """Makes UUIDv7s that ascend, whatever the clock does, for any number of threads.
 
@@ -148,7 +153,7 @@ class IdMaker:
         random_bits: Returns a random integer of so many bits.
     """
 
-    def __init__(self, clock: Callable[[], datetime], random_bits: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self, clock: Callable[[], datetime], random_bits: Callable[[int], int] = random_bits) -> None:
         self._clock = clock
         self._random_bits = random_bits
         self._lock = threading.Lock()
@@ -257,7 +262,7 @@ def spell_dataset_name(name: str) -> str:
         name.encode()
     except UnicodeEncodeError:
         raise _name_error(name, "It is not Unicode text: it has a lone surrogate") from None
-    text = unicodedata.normalize("NFC", name)
+    text = name if name.isascii() else _compose(name)
     first, last = 0, len(text) - 1
     directory = "".join(
         character
@@ -279,20 +284,34 @@ def parse_directory_name(directory: str) -> str | None:
     ('a/b', None, None)
     """
     try:
-        name = unquote(directory, errors="strict")
+        name = _unquote(directory) if "%" in directory else directory
         return name if spell_dataset_name(name) == directory else None
     except (UnicodeDecodeError, DatasetNameError):
         return None
 
 
+def _unquote(text: str) -> str:
+    from urllib.parse import unquote  # slow to load, and few names need it
+
+    return unquote(text, errors="strict")
+
+
 def fold_dataset_name(name: str) -> str:
     """Return what names that differ only in letter case or composition have in common."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return _compose(_compose(name).casefold())
+
+
+def _compose(text: str) -> str:
+    import unicodedata  # most names are ASCII
+
+    return unicodedata.normalize("NFC", text)
 
 
 def _is_kept(character: str) -> bool:
     if character.isascii():
         return character.isalnum() or character in "-_. "
+    import unicodedata
+
     is_superscript_digit = character.isdigit() and unicodedata.decomposition(character).startswith("<super>")
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"} and not is_superscript_digit
 

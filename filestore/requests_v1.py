@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue
@@ -20,7 +20,7 @@ from filestore.errors import RequestError, SchemaCompileError, ShapeError, Unkno
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.ids import created_at
 from filestore.outputs import json_output, parse_chat_output, parse_json_output, read_raw
-from filestore.schema import CompiledSchema, compile_schema
+from filestore.schema import compile_schema
 from filestore.shapes import Dialect, ObjectReader, expect_flag, expect_text, expect_uuid, parse_list, parse_tags
 from filestore.tools import (
     ToolParams,
@@ -31,6 +31,9 @@ from filestore.tools import (
     resolve_tool_params,
 )
 from filestore.validation import fits_tool, validate_input
+
+if TYPE_CHECKING:
+    from filestore.schema.compiled import CompiledSchema
 
 __all__ = [
     "CreateItem",

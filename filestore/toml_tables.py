@@ -6,8 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from filestore.errors import ConfigError, suggest_name
 
@@ -17,8 +16,7 @@ T = TypeVar("T")
 _KINDS: dict[type, str] = {str: "a string", bool: "`true` or `false`", dict: "a table", list: "a list of strings"}
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table of the merged documents: its place, its values, and the file that each key is from."""
 
     key: tuple[str, ...]

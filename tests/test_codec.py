@@ -28,12 +28,11 @@ from filestore.codec import (
     is_same,
     loads,
     loads_file,
-    locate,
     needs_exponent,
     parse_raw,
-    positions,
     to_json_value,
 )
+from filestore.codec.positions import locate, positions
 from filestore.errors import JSONTextError, ShapeError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

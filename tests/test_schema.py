@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 
 from filestore.codec import JSONValue
 from filestore.errors import SchemaCompileError, SchemaMismatchError
-from filestore.schema import SchemaMismatch, compile_schema
+from filestore.schema import compile_schema
 from filestore.schema import keywords as tables
+from filestore.schema.compiled import SchemaMismatch
+from filestore.schema.patterns import compile_pattern
+from filestore.schema.plain import PATTERN, is_plain
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
 DRAFT6 = "http://json-schema.org/draft-06/schema#"
@@ -774,3 +778,91 @@ def test_junk_compiles_or_is_refused(junk: JSONValue, draft: str, value: JSONVal
     except SchemaCompileError:
         return
     assert compiled.is_valid(value) == (not list(compiled.iter_errors(value)))
+
+
+# --- schemas that are known to compile without the engine
+
+PLAIN: dict[str, JSONValue] = {
+    "empty": {},
+    "draft": {"$schema": DRAFT7, "type": "object"},
+    "types": {"type": ["string", "null"]},
+    "object": {"properties": {"a": {"enum": ["x"]}, "$ref": True}, "required": ["a"], "additionalProperties": False},
+    "sizes": {"items": {"minLength": 1, "maximum": 2.5}, "maxItems": 0, "uniqueItems": True},
+    "choice": {"anyOf": [{"const": None}, {"not": {"type": "integer"}}], "default": {"type": "strnig"}},
+    "reference": {"$defs": {"node": {"items": {"$ref": "#/$defs/node"}}}, "$ref": "#/$defs/node"},
+    "old-reference": {
+        "$schema": DRAFT7,
+        "definitions": {"id": {"type": "string"}},
+        "items": {"$ref": "#/definitions/id"},
+    },
+    "pattern": {"pattern": r"^[A-Z]{2}-\d{5}$"},
+}
+NOT_PLAIN: dict[str, JSONValue] = {
+    "flag": True,
+    "number": 1,
+    "old-draft": {"$schema": DRAFT4},
+    "inner-draft": {"items": {"$schema": DRAFT202012}},
+    "unknown-type": {"type": "strnig"},
+    "no-type": {"type": []},
+    "repeated-type": {"type": ["string", "string"]},
+    "unknown-keyword": {"mimimum": 1},
+    "id": {"$id": "https://example.com"},
+    "size": {"maxLength": -1},
+    "size-flag": {"maxLength": True},
+    "choice": {"anyOf": []},
+    "repeated-name": {"required": ["a", "a"]},
+    "reference": {"$ref": "#/$defs/x", "$defs": {}},
+    "reference-elsewhere": {"$ref": "#"},
+    "reference-list": {"$ref": ["#/$defs/x"], "$defs": {"x": {}}},
+    "group": {"pattern": "(a|b)"},
+    "range": {"pattern": "[z-a]"},
+    "count": {"pattern": "a{3,1}"},
+    "long-pattern": {"pattern": "a" * 300},
+    "deep": nest(60, {}),
+}
+
+
+@pytest.mark.parametrize("schema", PLAIN.values(), ids=PLAIN.keys())
+def test_a_plain_schema_is_known_to_compile(schema: JSONValue) -> None:
+    assert is_plain(schema)
+    compile_schema(schema)
+
+
+@pytest.mark.parametrize("schema", NOT_PLAIN.values(), ids=NOT_PLAIN.keys())
+def test_of_what_is_not_plain_nothing_is_known(schema: JSONValue) -> None:
+    assert not is_plain(schema)
+
+
+@given(st.from_regex(re.compile(PATTERN, re.ASCII | re.VERBOSE), fullmatch=True))
+def test_a_plain_pattern_compiles(pattern: str) -> None:
+    compile_pattern(pattern)
+
+
+PLAIN_PARTS = st.recursive(
+    st.sampled_from([{}, True, {"type": "string"}, {"type": ["null"]}, {"$ref": "#/$defs/a"}, {"pattern": "a+"}]),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("items", "additionalProperties", "not"), inner),
+            **{keyword: st.lists(inner, min_size=1, max_size=2) for keyword in ("allOf", "anyOf", "oneOf")},
+            **{
+                keyword: st.dictionaries(NAMES, inner, max_size=2) for keyword in ("properties", "$defs", "definitions")
+            },
+            "required": st.lists(NAMES, unique=True, max_size=2),
+            "enum": st.lists(VALUES, min_size=1, max_size=2),
+            "default": VALUES,
+            "minLength": st.integers(0, 3),
+            "minimum": st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False),
+        },
+    ),
+    max_leaves=8,
+)
+
+
+@given(PLAIN_PARTS, JUNK, st.sampled_from(DRAFTS))
+def test_whatever_is_taken_for_plain_compiles(schema: Any, junk: Any, draft: str) -> None:
+    document = {**(schema if isinstance(schema, dict) else {}), "$defs": {"a": {}}, "$schema": draft}
+    for candidate in (document, {**document, "properties": {"x": junk}}, junk):
+        if is_plain(candidate):
+            compile_schema(candidate)
+            assert _compiles(candidate)

@@ -5,7 +5,6 @@ A command's module is imported when the command runs, so that `filestore --help`
 
 from __future__ import annotations
 
-import importlib
 import io
 import sys
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ import click
 from filestore import __version__
 from filestore.cli.settings import Settings
 from filestore.cli.terminal import escape_controls
-from filestore.errors import FileContentError, FilestoreError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -51,8 +49,10 @@ class LazyGroup(click.Group):
         """Import a command; None where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
+        from importlib import import_module
+
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
 
@@ -71,6 +71,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what the store or the system refuses becomes one line and an exit code."""
+        from filestore.errors import FileContentError, FilestoreError
+
         try:
             return super().invoke(ctx)
         except FileContentError as error:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
-import uuid
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from filestore.cli.table import Column, render_table
 from filestore.codec import JSONValue, compact, dumps
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Sequence
+
+    from filestore.cli.table import Column
 
 __all__ = ["TABLE_FORMATS", "print_ids", "print_json", "print_json_lines", "print_table"]
 
@@ -20,7 +23,7 @@ TABLE_FORMATS = click.Choice(["table", "json", "jsonl"])
 _PIPE_WIDTH = 160
 """Columns of a table that no terminal shows: wide enough to read, the same everywhere."""
 # DEL and the C1 controls as UTF-8. JSON leaves them as they are, and terminals obey them.
-_UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+_UNSAFE = rb"\x7f|\xc2[\x80-\x9f]"
 
 
 def print_json(value: JSONValue) -> None:
@@ -44,9 +47,16 @@ def print_json_lines(values: Iterable[JSONValue]) -> None:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as wide as the terminal; nothing at all without rows."""
     if rows:
+        from filestore.cli.table import render_table
+
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
-        width = shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns if is_terminal else _width_of_pipe()
-        click.echo(render_table(columns, rows, width))
+        click.echo(render_table(columns, rows, _width_of_terminal() if is_terminal else _width_of_pipe()))
+
+
+def _width_of_terminal() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns
 
 
 def _width_of_pipe() -> int:
@@ -58,4 +68,4 @@ def _width_of_pipe() -> int:
 def _print_bytes(data: bytes) -> None:
     # As bytes: JSON is UTF-8 and ends lines with LF, whatever the terminal's encoding or the platform.
     if data:
-        click.echo(_UNSAFE.sub(lambda found: b"\\u00%02x" % found.group()[-1], data), nl=False)
+        click.echo(re.sub(_UNSAFE, lambda found: b"\\u00%02x" % found.group()[-1], data), nl=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from importlib import import_module
 from typing import get_args
 
 import click
@@ -17,6 +18,9 @@ from filestore.gateway.app import Application, LegacyWire
 from filestore.gateway.server import Server
 
 __all__ = ["serve"]
+
+_WRITE_ROOMS = ("filelock", "filestore.requests_legacy", "filestore.requests_v1", "filestore.schema.compiled")
+"""What the store loads at its first write: a gateway has it ready before the first client waits for it."""
 
 
 @click.command(
@@ -76,6 +80,8 @@ def serve(
     SIGTERM ends it. Warnings and errors go to stderr.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    for name in _WRITE_ROOMS:
+        import_module(name)
     app = Application(settings.open_store(), legacy_wire)
     policy = _policy(host, port, api_key, no_auth, allow_host, allow_origin)
     server = Server(app, host=host, port=port, policy=policy)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -27,8 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The options that stand before the command."""
 
     root: str
@@ -43,12 +41,18 @@ class Settings:
         """
         from filestore.store import FileStore
 
+        if not os.path.isdir(self.root):  # noqa: PTH112 (pathlib is slow to load)
+            self._check_root()
+        return FileStore(self.root, self.config_file)
+
+    def _check_root(self) -> None:
+        from pathlib import Path
+
         root = Path(self.root)
         if not root.exists():
             raise click.UsageError(f"The root '{root}' does not exist. To make it a store: filestore init {root}")
         if not root.is_dir():
             raise click.UsageError(f"The root '{root}' is not a directory.")
-        return FileStore(root, self.config_file)
 
 
 def parse_datapoint_id(text: str) -> uuid.UUID:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 __all__ = ["display_width", "escape_controls", "one_line", "shorten"]
 
 _ELLIPSIS = "…"
 _ZERO_WIDTH_JOINER = "\u200d"
-# C0 controls but the newline, DEL, C1 controls, surrogates, and what turns the direction of the text around.
-_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# C0 controls but the newline, DEL, C1 controls, surrogates, and what turns the direction of the text around:
+# nothing that is printable.
+_UNSAFE = "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 def escape_controls(text: str) -> str:
@@ -19,7 +19,7 @@ def escape_controls(text: str) -> str:
     >>> print(escape_controls("red: \x1b[31m, ring: \a"))
     red: \x1b[31m, ring: \x07
     """
-    return _UNSAFE.sub(_escape, text)
+    return text if text.isprintable() else re.sub(_UNSAFE, _escape, text)
 
 
 def one_line(text: str) -> str:
@@ -65,6 +65,8 @@ def _escape(match: re.Match[str]) -> str:
 def _character_width(character: str) -> int:
     if character.isascii():
         return 1
+    import unicodedata  # most text is ASCII
+
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -2,6 +2,7 @@ r"""JSON text to values and back: a strict reader, canonical bytes, and the plac
 
 The reader refuses whatever another parser would silently change. The writer spells a value in the same bytes on every
 machine and with every version of the JSON library, since files are compared and schemas are named by their digest.
+Where in a text a mistake stands is found by `filestore.codec.positions`, which is loaded when there is one.
 
 Example:
     >>> loads(b'{"b": 1.0, "a": [1e2]}')
@@ -13,7 +14,6 @@ Example:
     filestore.errors.JSONTextError: duplicate key "a" at line 1 column 10
 """
 
-from filestore.codec.positions import locate, positions
 from filestore.codec.reading import loads, loads_file, parse_raw, unpack
 from filestore.codec.values import (
     FILE_DEPTH,
@@ -39,11 +39,9 @@ __all__ = [
     "is_same",
     "loads",
     "loads_file",
-    "locate",
     "needs_exponent",
     "pack",
     "parse_raw",
-    "positions",
     "to_json_value",
     "unpack",
 ]

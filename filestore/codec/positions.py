@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from filestore.codec.reading import BYTE_ORDER_MARK, parse_integer
 from filestore.errors import JSONTextError, Pointer
 
-__all__ = ["BYTE_ORDER_MARK", "check", "locate", "parse_integer", "positions"]
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+__all__ = ["check", "locate", "positions"]
 
 _ANY_DEPTH = 1024  # as deep as orjson reads; a pointer to every level of endless brackets would fill the memory
 
@@ -36,20 +35,6 @@ _STRING_BODY = re.compile(
     r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+"
 )
 _HALF_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-
-
-def parse_integer(digits: str) -> int | float:
-    """Return the integer that JSON digits spell; `-0` is the float -0.0, as upstream's parser reads it.
-
-    Raises:
-        ValueError: It does not fit into 64 bits, signed or unsigned.
-    """
-    if digits == "-0":
-        return -0.0
-    # `int` refuses more than some thousand digits with a text about its own limits.
-    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
-        raise ValueError("integer beyond 64 bits")
-    return int(digits)
 
 
 def check(data: bytes, max_depth: int) -> None:

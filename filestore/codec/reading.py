@@ -7,15 +7,15 @@ import re
 
 import orjson
 
-from filestore.codec.positions import BYTE_ORDER_MARK, check, parse_integer
 from filestore.codec.values import FILE_DEPTH, MAX_DEPTH, RAW_DEPTH, JSONObject, JSONValue, depth
 from filestore.errors import JSONTextError
 
-__all__ = ["loads", "loads_file", "parse_raw", "unpack"]
+__all__ = ["BYTE_ORDER_MARK", "loads", "loads_file", "parse_integer", "parse_raw", "unpack"]
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _INDENTS = {levels: b"\n" + b"  " * levels for levels in (MAX_DEPTH, FILE_DEPTH)}
-_NEGATIVE_ZERO = re.compile(r"-0(?=[\s,\]}]|\Z)")
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]')
+_NEGATIVE_ZERO = r"-0(?=[\s,\]}]|\Z)"
+_STRING_OR_BRACKET = r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]'
 
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
@@ -34,12 +34,12 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> JSONValue:
     try:
         value: JSONValue = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        check(data, max_depth)
+        _check(data, max_depth)
         raise JSONTextError(error.msg, error.lineno, error.colno) from None
     if _is_canonical(value, data, max_depth):
         return value
     if _may_nest_deeper(data, max_depth) and depth(value) > max_depth:
-        check(data, max_depth)
+        _check(data, max_depth)
     return value if data == orjson.dumps(value) else _loads_closely(data, max_depth)
 
 
@@ -69,7 +69,7 @@ def parse_raw(text: str) -> JSONValue:
     value: JSONValue = orjson.loads(data)
     if _may_nest_deeper(data, RAW_DEPTH) and _text_depth(text) > RAW_DEPTH:
         raise ValueError(f"nested more than {RAW_DEPTH} levels deep")
-    if _NEGATIVE_ZERO.search(text):
+    if "-0" in text and re.search(_NEGATIVE_ZERO, text):
         value = json.loads(text, parse_int=_parse_raw_integer)
     return value
 
@@ -80,12 +80,33 @@ def unpack(data: bytes) -> JSONValue:
     return value
 
 
+def parse_integer(digits: str) -> int | float:
+    """Return the integer that JSON digits spell; `-0` is the float -0.0, as upstream's parser reads it.
+
+    Raises:
+        ValueError: It does not fit into 64 bits, signed or unsigned.
+    """
+    if digits == "-0":
+        return -0.0
+    # `int` refuses more than some thousand digits with a text about its own limits.
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError("integer beyond 64 bits")
+    return int(digits)
+
+
+def _check(data: bytes, max_depth: int) -> None:
+    """Raise the first mistake in a text in which a fast parser has found some."""
+    from filestore.codec.positions import check
+
+    check(data, max_depth)
+
+
 def _is_canonical(value: JSONValue, data: bytes, max_depth: int) -> bool:
     """Return whether `data` is what writing `value` gives: equal bytes prove that reading has lost nothing.
 
     Text that is indented so has a line with two spaces for each level around a bracket that is too deep.
     """
-    if data[-1:] != b"\n" or _INDENTS[max_depth] in data:
+    if data[-1:] != b"\n" or (_INDENTS.get(max_depth) or b"\n" + b"  " * max_depth) in data:
         return False
     try:
         return data == orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -98,7 +119,7 @@ def _loads_closely(data: bytes, max_depth: int) -> JSONValue:
     try:
         value: JSONValue = json.loads(data.decode(), object_pairs_hook=_unique_pairs, parse_int=parse_integer)
     except (ValueError, RecursionError):  # the latter from nesting under a key that a later one replaces
-        check(data, max_depth)
+        _check(data, max_depth)
         raise
     return value
 
@@ -124,7 +145,7 @@ def _may_nest_deeper(data: bytes, levels: int) -> bool:
 def _text_depth(text: str) -> int:
     """Return the levels of valid JSON text, those under a key that a later one replaces included."""
     deepest = level = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
+    for match in re.finditer(_STRING_OR_BRACKET, text):
         if match[0] in ("[", "{"):
             level += 1
             deepest = max(deepest, level)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from decimal import Decimal
 
 import orjson
 
@@ -92,6 +91,8 @@ def _spell_float(number: float) -> str:
     if not exponent:
         return mantissa
     if int(exponent) == -5:
+        from decimal import Decimal  # slow to load, and such numbers are rare
+
         return format(Decimal(repr(number)), "f")
     return f"{mantissa}e{int(exponent)}"
 

@@ -4,78 +4,21 @@
 >>> schema.find_error({})
 SchemaMismatch(message='"answer" is a required property', pointer=())
 
-Nothing outside a schema is ever fetched.
+Nothing outside a schema is ever fetched. The package takes longer to load than a datapoint to read, so it is loaded
+when the first schema is compiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import islice
+from typing import TYPE_CHECKING
 
-from jsonschema.protocols import Validator
+from filestore.codec import JSONValue, compact
+from filestore.schema.plain import is_plain
 
-from filestore.codec import JSONValue, compact, parse_raw
-from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
-from filestore.schema.applying import explain, remember_visits
-from filestore.schema.documents import check_document
-from filestore.schema.drafts import find_draft
-from filestore.schema.patterns import PatternTimeoutError
+if TYPE_CHECKING:
+    from filestore.schema.compiled import CompiledSchema
 
-__all__ = ["CompiledSchema", "SchemaMismatch", "compile_schema"]
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaMismatch:
-    """One place where a value does not fit its schema."""
-
-    message: str
-    pointer: Pointer
-    """The place in the value."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledSchema:
-    """A schema ready to judge values; safe to share among threads."""
-
-    schema: JSONValue
-    _validator: Validator = field(repr=False, compare=False)
-
-    def find_error(self, value: JSONValue) -> SchemaMismatch | None:
-        """Return the first failure, if there is one."""
-        return next(iter(self._judge(value, most=1)), None)
-
-    def iter_errors(self, value: JSONValue) -> Iterator[SchemaMismatch]:
-        """Return every failure with its place."""
-        return iter(self._judge(value, most=None))
-
-    def _judge(self, value: JSONValue, most: int | None) -> list[SchemaMismatch]:
-        """Return the first failures, `most` at the most."""
-        try:
-            with remember_visits(self._validator.schema, value):
-                errors = self._validator.iter_errors(value)
-                return [SchemaMismatch(explain(error), tuple(error.absolute_path)) for error in islice(errors, most)]
-        except PatternTimeoutError as error:
-            return [SchemaMismatch(str(error), ())]
-        except RecursionError:
-            return [SchemaMismatch("The value is nested too deeply to be checked against this schema", ())]
-
-    def is_valid(self, value: JSONValue) -> bool:
-        """Tell whether the value fits."""
-        return self.find_error(value) is None
-
-    def validate(self, value: JSONValue) -> None:
-        """Check that the value fits.
-
-        Raises:
-            SchemaMismatchError: It does not; the text names the first failure and quotes the schema.
-        """
-        error = self.find_error(value)
-        if error is not None:
-            raise SchemaMismatchError(
-                f"JSON Schema validation failed:\n{error.message}\n\nSchema:\n{compact(self.schema)}"
-            )
+__all__ = ["check_schema", "compile_schema"]
 
 
 def compile_schema(schema: JSONValue) -> CompiledSchema:
@@ -84,22 +27,16 @@ def compile_schema(schema: JSONValue) -> CompiledSchema:
     Raises:
         SchemaCompileError: It is no schema, or refers to something that is not part of it.
     """
-    return _compile(compact(schema))
+    from filestore.schema.compiled import compile_text
+
+    return compile_text(compact(schema))
 
 
-# Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
-@lru_cache(maxsize=256)
-def _compile(text: str) -> CompiledSchema:
-    try:
-        schema, document = parse_raw(text), parse_raw(text)
-    except ValueError as error:
-        raise SchemaCompileError(f"The schema is {error}") from None
-    if not isinstance(schema, dict | bool):
-        raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
-    draft = find_draft(schema)
-    try:
-        draft.check_schema(schema)
-        check_document(document, draft)
-    except RecursionError:
-        raise SchemaCompileError("The schema is nested too deeply") from None
-    return CompiledSchema(schema, draft.validator_for(document))
+def check_schema(schema: JSONValue) -> None:
+    """Check that a schema compiles; a plain one is compiled no sooner than a value is to be judged.
+
+    Raises:
+        SchemaCompileError: It is no schema, or refers to something that is not part of it.
+    """
+    if not is_plain(schema):
+        compile_schema(schema)

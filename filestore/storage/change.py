@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from filestore.codec import JSONValue, dumps, loads
 from filestore.shapes import ObjectReader, expect_text
@@ -15,8 +15,7 @@ from filestore.storage.layout import Entry
 __all__ = ["Change", "Pending", "Replaced"]
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
+class Replaced(NamedTuple):
     """The state of a file that a change was computed from."""
 
     signature: Signature
@@ -28,10 +27,11 @@ class Replaced:
     @classmethod
     def of(cls, data: bytes, status: os.stat_result) -> Replaced:
         """Return the state of a file that was just read."""
+        import hashlib
+
         return cls(signature(status), hashlib.sha256(data).hexdigest(), stat.S_IMODE(status.st_mode))
 
 
-@dataclass(slots=True)
 class Change:
     """What one write does to a dataset: all of it or nothing.
 
@@ -41,13 +41,13 @@ class Change:
         removed: The tombstones to take away.
     """
 
-    puts: dict[Entry, bytes] = field(default_factory=dict)
-    replaced: dict[Entry, Replaced] = field(default_factory=dict)
-    removed: list[Entry] = field(default_factory=list)
+    def __init__(self, removed: Iterable[Entry] = ()) -> None:
+        self.puts: dict[Entry, bytes] = {}
+        self.replaced: dict[Entry, Replaced] = {}
+        self.removed = list(removed)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A committed change that may not be wholly in its place yet.
 
     Attributes:

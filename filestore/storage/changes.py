@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -121,6 +120,8 @@ def copy_attachments(
         find: Returns the bytes of an attached file by the directory name of its dataset and its name; None where there
             is none, and its block stays as it is.
     """
+    import hashlib
+
     files: dict[str, bytes] = {}
 
     def moved(block: JSONObject) -> JSONObject:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import stat
 import threading
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NamedTuple
 
 from filestore.errors import ConfigError
-from filestore.function_config import parse_config
 from filestore.functions import EMPTY_CONFIG, FunctionConfig
-from filestore.schema import compile_schema
 from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
 from filestore.storage.patience import RECENT_NS, Patience
 
@@ -36,9 +32,9 @@ class ConfigFiles:
             is one. A relative one starts at what is the current directory now.
     """
 
-    def __init__(self, root: Path, pattern: str | os.PathLike[str] | None) -> None:
-        self._base = Path.cwd()
-        self._root = self._base / root
+    def __init__(self, root: str | os.PathLike[str], pattern: str | os.PathLike[str] | None) -> None:
+        self._base = os.getcwd()
+        self._root = os.path.join(self._base, root)
         self._pattern = None if pattern is None else os.fspath(pattern)
         self._guard = threading.Lock()
         self._known: _Snapshot | None = None
@@ -64,7 +60,8 @@ class ConfigFiles:
         """Load a config, giving an editor that is just writing a file of it the time to finish."""
         patience = Patience()
         while True:
-            files = _Files(self._base, self._root if self._pattern is None else None)
+            fence = os.path.realpath(self._root) if self._pattern is None else None
+            files = _Files(self._base, fence, {}, set())
             try:
                 return self._load(documents, files)
             except ConfigError:
@@ -74,13 +71,17 @@ class ConfigFiles:
     def _load(self, documents: list[str], files: _Files) -> _Snapshot:
         if not documents:
             return _Snapshot(documents, files, EMPTY_CONFIG)
+        # A store without a config needs no parser of one.
+        from filestore.function_config import parse_config
+        from filestore.schema import check_schema
+
         texts = [(path, _read_document(files, path)) for path in documents]
-        return _Snapshot(documents, files, parse_config(texts, files.read, compile_schema))
+        return _Snapshot(documents, files, parse_config(texts, files.read, check_schema))
 
     def _find_documents(self) -> list[str]:
         """Return the paths of the TOML files, sorted, as they are shown to the user."""
         if self._pattern is None:
-            path = str(self._root / _DEFAULT_NAME)
+            path = os.path.join(self._root, _DEFAULT_NAME)
             return [self._shown(path)] if self._is_file(path) else []
         documents = sorted({self._shown(path) for path in self._matches(self._pattern)})
         if not documents:
@@ -90,37 +91,38 @@ class ConfigFiles:
     def _matches(self, pattern: str) -> list[str]:
         if self._is_file(pattern):  # first, for a name may hold brackets
             return [pattern]
-        matches = glob.glob(pattern, root_dir=self._base, recursive=True)  # noqa: PTH207 (Path.glob: none absolute)
+        import glob
+
+        matches = glob.glob(pattern, root_dir=self._base, recursive=True)
         return [path for path in matches if self._is_file(path)]
 
     def _is_file(self, path: str) -> bool:
         try:
-            return stat.S_ISREG((self._base / path).stat().st_mode)
+            return stat.S_ISREG(os.stat(os.path.join(self._base, path)).st_mode)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):  # the last for a `*` on Windows
                 return False
             raise _unreadable(self._shown(path), error) from error
 
     def _shown(self, path: str) -> str:
-        given = Path(path)
-        return str(given.relative_to(self._base) if given.is_relative_to(self._base) else given)
+        """Return a path as errors name it: relative to the current directory where it lies below it."""
+        return _normalized(path).removeprefix(os.path.join(self._base, ""))
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
+class _Files(NamedTuple):
     """The files that were read for one config.
 
     Attributes:
         base: Where relative paths start.
-        fence: The directory that no file may lie outside of, if there is one.
+        fence: The directory that no file may lie outside of, if there is one; free of links.
         signatures: Absolute path to the state in which the file was first read.
         young: Files that had changed just before.
     """
 
-    base: Path
-    fence: Path | None
-    signatures: dict[Path, Signature] = field(default_factory=dict)
-    young: set[Path] = field(default_factory=set)
+    base: str
+    fence: str | None
+    signatures: dict[str, Signature]
+    young: set[str]
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file.
@@ -128,9 +130,9 @@ class _Files:
         Raises:
             OSError: It cannot be read, or lies outside of the fence.
         """
-        place = self.base / path
+        place = os.path.join(self.base, path)
         target = os.path.realpath(place)
-        if self.fence is not None and not Path(target).is_relative_to(os.path.realpath(self.fence)):
+        if self.fence is not None and not _is_within(target, self.fence):
             reason = "it lies outside of the store; to allow that, name the config file yourself (--config-file)"
             raise PermissionError(errno.EACCES, reason, path)
         now = time.time_ns()
@@ -150,8 +152,7 @@ class _Files:
         return bool(self.young) or any(_find_signature(place) != known for place, known in self.signatures.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
+class _Snapshot(NamedTuple):
     """A config and the files it was read from."""
 
     documents: list[str]
@@ -159,9 +160,21 @@ class _Snapshot:
     config: FunctionConfig
 
 
-def _find_signature(place: Path) -> Signature | None:
+def _is_within(path: str, directory: str) -> bool:
+    return os.path.join(path, "").startswith(os.path.join(directory, ""))
+
+
+def _normalized(path: str) -> str:
+    if os.path.isabs(path) and os.path.normpath(path) == path:
+        return path
+    from pathlib import Path  # which leaves `..` alone: after a link it is not what it seems
+
+    return str(Path(path))
+
+
+def _find_signature(place: str) -> Signature | None:
     try:
-        return signature(place.stat())
+        return signature(os.stat(place))
     except OSError:
         return None
 

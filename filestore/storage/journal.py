@@ -6,7 +6,6 @@ it on everything has, and what is not yet in its place is put there by whoever h
 
 from __future__ import annotations
 
-import hashlib
 import stat
 import struct
 import time
@@ -250,6 +249,8 @@ class Journal:
 
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a file's bytes, or None where there is no file."""
+        import hashlib  # slow to load, as OpenSSL is
+
         try:
             return hashlib.sha256(self.disk.read(path)[0]).hexdigest()
         except FileNotFoundError:

@@ -6,6 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.ids import file_name, format_file_time, parse_file_time, spell_dataset_name
@@ -50,8 +51,7 @@ class Entry:
         return f"{self.kind}-{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetLayout:
+class DatasetLayout(NamedTuple):
     """The paths of one dataset.
 
     Attributes:

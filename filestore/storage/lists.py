@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from filestore.codec import JSONValue
 from filestore.datapoint import Datapoint
 from filestore.datapoint_file import FileContext, read_datapoint
 from filestore.functions import FunctionConfig
 from filestore.ids import parse_canonical_uuid
-from filestore.query import ListQuery
 from filestore.storage.files import is_young, signature
 from filestore.storage.index import Reading
 from filestore.storage.rows import Row
 from filestore.storage.view import DatasetView
+
+if TYPE_CHECKING:
+    from filestore.query import ListQuery
 
 __all__ = ["Lists"]
 

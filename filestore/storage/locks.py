@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
-
 from filestore.errors import LockTimeoutError
 
 __all__ = ["WriterLock", "writer_lock"]
@@ -22,6 +20,8 @@ class WriterLock:
     """The lock of one dataset. Holding it is the only proof that no other writer lives."""
 
     def __init__(self, path: str) -> None:
+        from filelock import FileLock  # reads take no lock as a rule, and it is slow to load
+
         self._path = path
         self._guard = threading.Lock()
         self._is_held = False
@@ -39,6 +39,8 @@ class WriterLock:
             LockTimeoutError: Others held it for longer.
             OSError: The lock file cannot be opened.
         """
+        from filelock import Timeout
+
         deadline = time.monotonic() + timeout
         self._enter_queue(timeout)
         try:

@@ -6,10 +6,12 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from filestore.query import ListQuery
 from filestore.storage.rows import Row
+
+if TYPE_CHECKING:
+    from filestore.query import ListQuery
 
 __all__ = ["Orders", "update_sorted"]
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filestore.codec import JSONValue, compact, pack, unpack
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
-from filestore.query import SearchText
+
+if TYPE_CHECKING:
+    from filestore.query import SearchText
 
 __all__ = ["Row"]
 

@@ -6,19 +6,21 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from filestore.codec import to_json_value
 from filestore.datapoint import Datapoint
 from filestore.errors import DatapointNotFoundError, RecoveryNeededError, RequestError
 from filestore.ids import is_datapoint_id
-from filestore.query import parse_list_query
 from filestore.storage.change import Change
-from filestore.storage.journal import Decision
-from filestore.storage.upkeep import Purge, find_live_successors, plan_purge
 from filestore.storage.view import DatasetView
 from filestore.store.base import Id, parse_id
 from filestore.store.legacy import LegacyOperations
 from filestore.store.v1 import V1Operations
+
+if TYPE_CHECKING:
+    from filestore.storage.journal import Decision
+    from filestore.storage.upkeep import Purge
 
 __all__ = ["DatasetSummary", "FileStore"]
 
@@ -85,6 +87,8 @@ class FileStore(LegacyOperations, V1Operations):
             FileContentError: A file that is needed cannot be read.
         """
         if filter is not None or order_by is not None or search_query is not None:
+            from filestore.query import parse_list_query
+
             body = {
                 "function_name": function_name,
                 "limit": limit,
@@ -110,6 +114,8 @@ class FileStore(LegacyOperations, V1Operations):
             DatapointNotFoundError: There is no datapoint with one of the ids.
             RequestError: One was never deleted, or an update has replaced it; or there is no id.
         """
+        from filestore.storage.upkeep import find_live_successors
+
         wanted = list(dict.fromkeys(map(parse_id, ids)))
         dataset = self._datasets.get(dataset_name)
         if not wanted:
@@ -136,6 +142,8 @@ class FileStore(LegacyOperations, V1Operations):
             older_than: Only datapoints that were deleted at least so long ago.
             dry_run: Remove nothing; only say what would go.
         """
+        from filestore.storage.upkeep import Purge, plan_purge
+
         dataset = self._datasets.get(dataset_name)
         if not dataset.exists():
             return Purge([], [], [])

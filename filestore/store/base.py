@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from filestore.codec import to_json_value
 from filestore.datapoint import Datapoint
@@ -20,7 +18,7 @@ from filestore.errors import (
     RequestError,
 )
 from filestore.functions import FunctionConfig
-from filestore.ids import IdMaker, parse_uuid
+from filestore.ids import IdMaker, parse_uuid, random_bits
 from filestore.storage import changes
 from filestore.storage.change import Change
 from filestore.storage.config_files import ConfigFiles
@@ -29,6 +27,9 @@ from filestore.storage.datasets import Datasets
 from filestore.storage.files import Disk
 from filestore.storage.lists import Lists
 from filestore.storage.view import DatasetView
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Id", "StoreBase", "insert", "naming_item", "parse_id", "require_live"]
 
@@ -50,15 +51,22 @@ class StoreBase:
         durable: bool = True,
         lock_timeout: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        random_bits: Callable[[int], int] = secrets.randbits,
+        random_bits: Callable[[int], int] = random_bits,
     ) -> None:
-        self.root = Path(root).resolve()
+        self._root = os.path.realpath(os.fsdecode(root))
         self._clock = clock
         self._id_maker = IdMaker(clock, random_bits)
-        self._config_files = ConfigFiles(self.root, config_file)
-        self._datasets = Datasets(str(self.root), Disk(durable=durable), lock_timeout)
+        self._config_files = ConfigFiles(self._root, config_file)
+        self._datasets = Datasets(self._root, Disk(durable=durable), lock_timeout)
         self._config_files.current()
         _open_stores.add(self)
+
+    @property
+    def root(self) -> Path:
+        """The store's directory, absolute and free of links."""
+        from pathlib import Path
+
+        return Path(self._root)
 
     @property
     def config(self) -> FunctionConfig:

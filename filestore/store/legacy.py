@@ -11,7 +11,6 @@ from filestore.errors import (
     DatapointNotFoundError,
 )
 from filestore.ids import check_tensorzero_uuid
-from filestore.requests_legacy import LegacyRequests
 from filestore.shapes import expect_list
 from filestore.storage import changes
 from filestore.storage.change import Change
@@ -38,6 +37,8 @@ class LegacyOperations(StoreBase):
         Raises:
             RequestError: An item is wrong; nothing was inserted.
         """
+        from filestore.requests_legacy import LegacyRequests  # reads do without
+
         items = expect_list(to_json_value(datapoints))
         dataset = self._datasets.get(dataset_name)
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
@@ -62,6 +63,8 @@ class LegacyOperations(StoreBase):
             UnknownFunctionError: The function is not configured.
             RequestError: The datapoint is wrong.
         """
+        from filestore.requests_legacy import LegacyRequests
+
         body = to_json_value(datapoint)
         checked_id = parse_id(datapoint_id)
         now = self._clock()

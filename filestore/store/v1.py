@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from filestore.codec import JSONValue, to_json_value
 from filestore.datapoint import Datapoint
@@ -17,23 +17,16 @@ from filestore.errors import (
 )
 from filestore.functions import FunctionConfig
 from filestore.ids import created_at, is_datapoint_id
-from filestore.query import ListQuery
-from filestore.requests_v1 import (
-    UpdateItem,
-    build_created,
-    build_updated,
-    in_place,
-    parse_create_item,
-    parse_metadata_item,
-    parse_update_item,
-    successor,
-)
 from filestore.shapes import parse_list
 from filestore.storage import changes
 from filestore.storage.change import Change
 from filestore.storage.dataset import Dataset
 from filestore.storage.view import DatasetView
 from filestore.store.base import Id, StoreBase, insert, naming_item, parse_id, require_live
+
+if TYPE_CHECKING:
+    from filestore.query import ListQuery
+    from filestore.requests_v1 import UpdateItem
 
 __all__ = ["V1Operations"]
 
@@ -56,6 +49,8 @@ class V1Operations(StoreBase):
         Raises:
             RequestError: An item is wrong, or there is none; nothing was created.
         """
+        from filestore.requests_v1 import build_created, parse_create_item  # reads do without
+
         items = self._parse_items(dataset_name, requests, parse_create_item)
         dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
@@ -132,6 +127,8 @@ class V1Operations(StoreBase):
             DatapointNotFoundError: There is no live datapoint with one of the ids.
             RequestError: An item is wrong, stands twice, or there is none.
         """
+        from filestore.requests_v1 import in_place, parse_update_item, successor
+
         items = self._parse_items(dataset_name, requests, parse_update_item)
         dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
@@ -171,6 +168,8 @@ class V1Operations(StoreBase):
             DatapointNotFoundError: There is no live datapoint with one of the ids.
             RequestError: An item is wrong, stands twice, or there is none.
         """
+        from filestore.requests_v1 import in_place, parse_metadata_item
+
         items = self._parse_items(dataset_name, requests, lambda value, _: parse_metadata_item(value))
         dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
@@ -254,6 +253,8 @@ class V1Operations(StoreBase):
 
 
 def _updated(current: Datapoint, item: UpdateItem, config: FunctionConfig, *, merge_tags: bool) -> Datapoint:
+    from filestore.requests_v1 import build_updated
+
     updated = build_updated(current, item, config)
     return replace(updated, tags={**current.tags, **updated.tags}) if merge_tags else updated
 
