@@ -153,23 +153,24 @@ class Dataset:
             self._journal.recover()
             for _ in range(_MAX_RESTARTS):
                 try:
-                    change, result = plan(self._view(self._journal.sequence()))
+                    sequence = self._journal.sequence()
+                    change, result = plan(self._view(sequence))
                     if change.puts or change.removed:
-                        self._commit(change)
+                        self._commit(change, sequence.number)
                     return result
                 except (ChangedMeanwhileError, FileNotFoundError):
                     time.sleep(_READ_PAUSES[0])
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
 
-    def _commit(self, change: Change) -> None:
+    def _commit(self, change: Change, number: int) -> None:
         is_there = self._disk.status(self.layout.path) is not None
-        if is_there and (self._journal.sequence().number or self._holds_json(self.layout.path)):
-            self._journal.commit(change)
+        if is_there and (number or self._holds_json(self.layout.path)):
+            self._journal.commit(change, number)
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
                 self._refuse_clash()
                 self._index.note_ids([])
-                self._journal.commit(change)
+                self._journal.commit(change, number)
         names = (entry.name for entry in change.puts if entry.kind == "datapoint")
         self._index.note_new_ids(one for name in names if (one := parse_file_name(name)) is not None)
 
@@ -196,7 +197,7 @@ class Dataset:
         gained = self._disk.make_directories(self.layout.root)
         parents = {internal: self.layout.root, self.layout.internal: internal}
         gained += [parent for path, parent in parents.items() if self._disk.make_directory(path)]
-        self._disk.sync_directories(self.layout.root, gained)
+        self._disk.sync_directories(gained)
         ignore = self._disk.status(f"{internal}/.gitignore")
         if ignore is None or ignore.st_size == 0:  # a crash may have come between any two of these steps
             self._disk.overwrite(f"{internal}/.gitignore", b"*\n")
