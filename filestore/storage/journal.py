@@ -28,6 +28,8 @@ __all__ = ["ChangedMeanwhileError", "Decision", "Journal", "Sequence"]
 
 Decision = Literal["apply", "discard"]
 _MANIFEST = "manifest.json"
+_LASTING = frozenset({"lock", "seq"})
+"""What a dataset's internal directory holds between two writes."""
 _SEQUENCE = struct.Struct("<Qq")
 _MAX_SEQUENCE = 1 << 62
 """A number that no store has reached: whoever wrote it was not the store."""
@@ -103,18 +105,19 @@ class Journal:
 
     # --- committing
 
-    def commit(self, change: Change, number: int) -> None:
+    def commit(self, change: Change, sequence: Sequence) -> None:
         """Make a change happen.
 
         Args:
             change: At least one file to write or to remove.
-            number: The settled sequence number.
+            sequence: The sequence number, settled.
 
         Raises:
             ChangedMeanwhileError: A file it replaces is not in the state it was read in; nothing happened.
             OSError: The file system refused; nothing happened.
             CommittedError: The change happened, and its last steps are left to the next writer.
         """
+        number = sequence.number
         new_directories = self._make_directories(change.puts, is_first=number == 0)
         if len(change.puts) > 1 or change.removed:
             self._commit_many(change, number, new_directories)
@@ -298,7 +301,7 @@ class Journal:
         self._write_sequence(number + 2)
 
     def _write_sequence(self, number: int) -> None:
-        status = self.disk.status(self.layout.path)
+        status = self.disk.status(self.layout.path) if number % 2 == 0 else None  # what is half done has no time yet
         mtime_ns = status.st_mtime_ns if status is not None else 0
         self.disk.overwrite(self.layout.sequence, _SEQUENCE.pack(number, mtime_ns))
 
@@ -337,6 +340,15 @@ class Journal:
         if number % 2 and not is_pending:
             self._write_sequence(number + 1)
         return is_pending
+
+    def come_to_rest(self) -> Sequence:
+        """Recover where that is needed, and return the settled sequence number."""
+        sequence = self.sequence()
+        is_at_rest = sequence.is_settled and set(self.disk.names(self.layout.internal)) <= _LASTING
+        if is_at_rest:
+            return sequence
+        self.recover()
+        return self.sequence()
 
     def _recover_pending(self, number: int, decision: Decision | None) -> None:
         try:
