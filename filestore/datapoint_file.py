@@ -16,7 +16,7 @@ from typing import Any
 
 from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue, dumps, loads_file, locate
-from filestore.content import InputParser
+from filestore.content import InputParser, text_block
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.errors import FileContentError, JSONTextError, ShapeError
 from filestore.functions import FunctionConfig
@@ -32,6 +32,7 @@ from filestore.shapes import (
     ObjectReader,
     describe,
     expect_flag,
+    expect_object,
     expect_text,
     expect_uuid,
     parse_list,
@@ -80,8 +81,6 @@ ENVELOPE = (
 )
 """The keys of a datapoint file, in canonical order."""
 
-_CHAT_ONLY = ("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools")
-_JSON_ONLY = ("output_raw", "output_schema")
 _HINTS = {
     "id": "the file name is the id, it does not stand inside",
     "dataset_name": "the directory is the dataset name, it does not stand inside",
@@ -99,13 +98,13 @@ class FileContext:
 
     Attributes:
         dataset_name: The dataset the file lies in.
-        config: Today's function config, for a missing `type` or `output_schema`.
+        load_config: Returns today's function config, for a missing `type` or `output_schema`.
         load_schema: Returns the schema with a digest from the dataset's `schemas/`; raises ShapeError where there is
             none or its content has another digest.
     """
 
     dataset_name: str
-    config: FunctionConfig
+    load_config: Callable[[], FunctionConfig]
     load_schema: Callable[[str], JSONValue]
 
 
@@ -156,51 +155,67 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     Raises:
         ShapeError: The value is no datapoint; the pointer leads to the mistake.
     """
-    reader = ObjectReader(value, "a datapoint object")
-    reader.refuse_unknown(ENVELOPE, _HINTS)
-    function_name = reader.require("function_name", expect_text)
-    kind = _parse_kind(reader, function_name, context.config)
-    foreign = _JSON_ONLY if kind == "chat" else _CHAT_ONLY
-    for key in foreign:
-        if key in reader:
-            raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True)
-    directory = spell_dataset_name(context.dataset_name)
-    common = _parse_common(reader, datapoint_id, context, directory)
-    if kind == "chat":
-        return _parse_chat(reader, common)
-    return _parse_json(reader, common, context)
+    envelope = expect_object(value, "a datapoint object")
+    if not envelope.keys() <= _KEYS:
+        ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
+    is_chat = _parse_kind(envelope, context) == "chat"
+    fields: dict[str, Any] = {"dataset_name": context.dataset_name, "id": datapoint_id}
+    parsers = _CHAT_PARSERS if is_chat else _JSON_PARSERS
+    if not envelope.keys() <= parsers.keys():
+        key = next(key for key in envelope if key not in parsers)
+        kind = "chat" if is_chat else "json"
+        raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True)
+    key = ""
+    try:
+        for key, item in envelope.items():  # only what is there: most of the keys are rare
+            field, parse = parsers[key]
+            if parse is not None and (item is not None or key in _NOT_NULL):
+                fields[field] = parse(item)
+    except ShapeError as error:
+        raise error.within(key) from None
+    for key in ("function_name", "input"):
+        if key not in envelope:
+            raise ShapeError(f"missing field `{key}`")
+    fields["input"] = _parse_input(envelope["input"], context.dataset_name)
+    if "updated_at" not in fields:
+        fields["updated_at"] = created_at(datapoint_id)
+    return ChatDatapoint(**fields) if is_chat else _parse_json(ObjectReader(envelope), fields, context)
 
 
-def _parse_kind(reader: ObjectReader, function_name: str, config: FunctionConfig) -> str:
-    kind = reader.take("type", expect_text)
-    if kind in ("chat", "json"):
-        return kind
+def _parse_kind(envelope: JSONObject, context: FileContext) -> str:
+    kind = envelope.get("type")
+    if kind == "chat" or kind == "json":
+        return str(kind)
     if kind is not None:
-        raise ShapeError(f"unknown variant `{kind}`, expected `chat` or `json`", ("type",))
-    function = config.find_function(function_name)
+        shown = kind if isinstance(kind, str) else describe(kind)
+        raise ShapeError(f"unknown variant `{shown}`, expected `chat` or `json`", ("type",))
+    function_name = ObjectReader(envelope).require("function_name", expect_text)
+    function = context.load_config().find_function(function_name)
     if function is None:
         reason = f"missing field `type`, and function `{function_name}` is not configured to tell it"
         raise ShapeError(reason)
     return function.type
 
 
-def _parse_common(
-    reader: ObjectReader, datapoint_id: uuid.UUID, context: FileContext, directory: str
-) -> dict[str, Any]:
-    return {
-        "dataset_name": context.dataset_name,
-        "function_name": reader.require("function_name", expect_text),
-        "id": datapoint_id,
-        "input": reader.require("input", InputParser(Dialect.FILE, Attachments(directory)).parse),
-        "updated_at": reader.take("updated_at", _parse_time) or created_at(datapoint_id),
-        "episode_id": reader.take("episode_id", expect_uuid),
-        "tags": reader.take("tags", parse_tags) or {},
-        "is_custom": reader.take_present("is_custom", expect_flag, True),
-        "source_inference_id": reader.take("source_inference_id", expect_uuid),
-        "name": reader.take("name", expect_text),
-        "replaces": reader.take("replaces", expect_uuid),
-        "schema_ref": reader.take("$schema", expect_text),
-    }
+def _parse_input(value: JSONValue, dataset_name: str) -> JSONObject:
+    """Return the normal form of an input; the most common spelling, bare strings alone, takes a short way."""
+    if isinstance(value, dict) and value.keys() <= _INPUT_KEYS and isinstance(messages := value.get("messages"), list):
+        parsed: list[JSONValue] = [_expand_message(message) for message in messages]
+        if None not in parsed:
+            system = value.get("system")
+            return {"messages": parsed} if system is None else {"system": system, "messages": parsed}
+    parser = InputParser(Dialect.FILE, Attachments(spell_dataset_name(dataset_name)))
+    return ObjectReader({"input": value}).require("input", parser.parse)
+
+
+def _expand_message(message: JSONValue) -> JSONObject | None:
+    """Return the normal form of a message whose content is a string; None for any other, mistakes included."""
+    if not isinstance(message, dict) or len(message) != 2:
+        return None
+    role, content = message.get("role"), message.get("content")
+    if isinstance(content, str) and (role == "user" or role == "assistant"):
+        return {"role": role, "content": [text_block(content)]}
+    return None
 
 
 def _parse_time(value: JSONValue) -> datetime:
@@ -211,28 +226,50 @@ def _parse_time(value: JSONValue) -> datetime:
         raise ShapeError(f"invalid time {describe(value)}, expected YYYY-MM-DDTHH:MM:SS.ffffffZ (UTC)") from None
 
 
-def _parse_chat(reader: ObjectReader, common: dict[str, Any]) -> ChatDatapoint:
-    return ChatDatapoint(
-        **common,
-        output=reader.take("output", parse_chat_output_in_file),
-        allowed_tools=reader.take("allowed_tools", parse_names),
-        additional_tools=reader.take("additional_tools", lambda v: parse_list(v, parse_additional_tool)) or [],
-        tool_choice=reader.take("tool_choice", parse_tool_choice),
-        parallel_tool_calls=reader.take("parallel_tool_calls", expect_flag),
-        provider_tools=reader.take("provider_tools", lambda v: parse_list(v, parse_provider_tool)) or [],
-    )
+_Parsers = dict[str, tuple[str, Callable[[JSONValue], Any] | None]]
+"""Key to the field of the datapoint it gives, and how; None where it is read together with others."""
+
+_COMMON_PARSERS: _Parsers = {
+    "$schema": ("schema_ref", expect_text),
+    "type": ("type", None),
+    "function_name": ("function_name", expect_text),
+    "name": ("name", expect_text),
+    "episode_id": ("episode_id", expect_uuid),
+    "input": ("input", None),
+    "tags": ("tags", parse_tags),
+    "is_custom": ("is_custom", expect_flag),
+    "source_inference_id": ("source_inference_id", expect_uuid),
+    "replaces": ("replaces", expect_uuid),
+    "updated_at": ("updated_at", _parse_time),
+}
+_CHAT_PARSERS: _Parsers = {
+    **_COMMON_PARSERS,
+    "output": ("output", parse_chat_output_in_file),
+    "allowed_tools": ("allowed_tools", parse_names),
+    "additional_tools": ("additional_tools", lambda value: parse_list(value, parse_additional_tool)),
+    "tool_choice": ("tool_choice", parse_tool_choice),
+    "parallel_tool_calls": ("parallel_tool_calls", expect_flag),
+    "provider_tools": ("provider_tools", lambda value: parse_list(value, parse_provider_tool)),
+}
+_JSON_PARSERS: _Parsers = {
+    **_COMMON_PARSERS,
+    **dict.fromkeys(("output", "output_raw", "output_schema"), ("output", None)),
+}
+_KEYS = frozenset(ENVELOPE)
+_NOT_NULL = frozenset({"function_name", "is_custom"})
+_INPUT_KEYS = frozenset({"system", "messages"})
 
 
-def _parse_json(reader: ObjectReader, common: dict[str, Any], context: FileContext) -> JsonDatapoint:
+def _parse_json(reader: ObjectReader, fields: dict[str, Any], context: FileContext) -> JsonDatapoint:
     if reader.value.get("output_schema") is None:
-        function = context.config.find_function(common["function_name"])
+        function = context.load_config().find_function(fields["function_name"])
         if function is None or function.type != "json":
-            name = common["function_name"]
+            name = fields["function_name"]
             raise ShapeError(f"missing field `output_schema`, and no json function `{name}` is configured to tell it")
         schema = function.output_schema
     else:
         schema = reader.require("output_schema", lambda value: _parse_schema(value, context))
-    return JsonDatapoint(**common, output=parse_json_output_in_file(reader), output_schema=schema)
+    return JsonDatapoint(**fields, output=parse_json_output_in_file(reader), output_schema=schema)
 
 
 def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:

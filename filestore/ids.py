@@ -25,6 +25,7 @@ __all__ = [
     "format_time",
     "format_wire_time",
     "is_datapoint_id",
+    "is_file_name",
     "parse_directory_name",
     "parse_file_name",
     "parse_file_time",
@@ -50,6 +51,7 @@ _RANDOM_BITS = 74
 _STEP_BITS = 32
 _LAST_MILLISECOND = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 """The last time that an id may hold: no calendar here goes beyond the year 9999."""
+_LAST_TIME_TEXT = "{:.8}-{:.4}".format(f"{_LAST_MILLISECOND:012x}", f"{_LAST_MILLISECOND:012x}"[8:])
 _COUNTER_LIMIT = (_LAST_MILLISECOND + 1) << _RANDOM_BITS
 _MAX_CLOCK_SKEW_MS = 60_000
 
@@ -102,7 +104,7 @@ def created_at(id: uuid.UUID) -> datetime:
     >>> created_at(uuid.UUID("019c0a11-22bb-7aaa-8ccc-0123456789ab")).isoformat()
     '2026-01-29T14:03:41.115000+00:00'
     """
-    if id.int >> 76 & 0xF != 7 or id.int >> 62 & 3 != 2:  # `id.version`, in a fraction of its time
+    if (id.int >> 76 & 0xF, id.int >> 62 & 0x3) != (7, 2):  # faster than `id.version`: every read comes through here
         raise ValueError(f"{id} is no UUIDv7 and holds no time")
     try:
         return _EPOCH + timedelta(0, 0, 0, id.int >> 80)
@@ -195,6 +197,11 @@ def _uuid_of(counter: int) -> uuid.UUID:
 def file_name(id: uuid.UUID) -> str:
     """Return the name of a datapoint's file."""
     return f"{id}.json"
+
+
+def is_file_name(name: str) -> bool:
+    """Tell whether a name is that of a datapoint's file."""
+    return _FILE_NAME.fullmatch(name) is not None and name[:13] <= _LAST_TIME_TEXT
 
 
 def parse_file_name(name: str) -> uuid.UUID | None:

@@ -1,22 +1,57 @@
-"""What a v1 list asks for: filters, search, order and page, as one value that selects from datapoints."""
+"""What a v1 list asks for: filters, search, order and page, as one value that selects from rows."""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import islice
+from typing import Protocol, TypeVar
 
 from filestore.codec import JSONValue, compact
-from filestore.datapoint import Datapoint
 from filestore.errors import RequestError, ShapeError
 from filestore.shapes import ObjectReader, describe, expect_text, expect_u32, parse_list
 
-__all__ = ["Instant", "ListQuery", "Predicate", "parse_filter", "parse_instant", "parse_list_query"]
+__all__ = [
+    "Filter",
+    "Instant",
+    "ListQuery",
+    "Listed",
+    "SearchText",
+    "parse_filter",
+    "parse_instant",
+    "parse_list_query",
+]
 
-Predicate = Callable[[Datapoint], bool]
+
+class Listed(Protocol):
+    """What a query decides by."""
+
+    @property
+    def key(self) -> tuple[datetime, str]:
+        """When it last changed, UTC, and its id as text."""
+
+    @property
+    def updated_at(self) -> datetime:
+        """When it last changed, UTC."""
+
+    @property
+    def function_name(self) -> str:
+        """The function it is for."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Text to text."""
+
+    def occurrences(self, search: SearchText) -> int:
+        """Count a search text in the wire form of input and output."""
+
+
+L = TypeVar("L", bound=Listed)
+Predicate = Callable[[Listed], bool]
 Instant = tuple[int, Fraction]
 """Whole seconds since 1970, UTC, and the fraction of a second (1 and more inside a leap second)."""
 
@@ -34,12 +69,28 @@ _COMPARISONS: dict[str, Callable[[Instant, Instant], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter tree.
+
+    Attributes:
+        accepts: Tells whether it lets something pass.
+        tags: Tags that all have which pass: a short cut to them.
+    """
+
+    accepts: Predicate
+    tags: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One term of an order."""
 
     by: str
     """`timestamp` (of the last update) or `search_relevance`."""
     is_descending: bool
+
+
+_NEWEST_FIRST = Order("timestamp", is_descending=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +109,7 @@ class ListQuery:
     function_name: str | None = None
     limit: int = 20
     offset: int = 0
-    filter: Predicate | None = None
+    filter: Filter | None = None
     order: tuple[Order, ...] = ()
     search: str | None = None
 
@@ -71,44 +122,69 @@ class ListQuery:
         if self.search is None and any(term.by == "search_relevance" for term in self.order):
             raise RequestError("OrderBy::SearchRelevance requires search_query_experimental to be provided")
 
-    def select(self, datapoints: Iterable[Datapoint]) -> list[Datapoint]:
-        """Return the page that the query asks for."""
-        needle = search_text(self.search) if self.search else None
-        found = [
-            (datapoint, count_occurrences(datapoint, needle) if needle else 0)
-            for datapoint in datapoints
-            if (self.function_name is None or datapoint.function_name == self.function_name)
-            and (self.filter is None or self.filter(datapoint))
-        ]
-        if needle:
-            found = [pair for pair in found if pair[1]]
-        found.sort(key=lambda pair: pair[0].id, reverse=True)
-        for term in reversed(self.order or (Order("timestamp", is_descending=True),)):
+    @property
+    def takes_newest_first(self) -> bool:
+        """Whether the latest update comes first, so that a page is complete before all have been looked at."""
+        return self.order in ((), (_NEWEST_FIRST,))
+
+    def select(self, newest_first: Iterable[L]) -> list[L]:
+        """Return the page that the query asks for.
+
+        Args:
+            newest_first: All there are, by `key`, descending; the rest is not looked at once the page is complete.
+        """
+        search = SearchText(self.search) if self.search else None
+        found = filter(self._accepts, newest_first)
+        end = self.offset + self.limit
+        if self.takes_newest_first:
+            return list(
+                islice(found if search is None else (one for one in found if one.occurrences(search)), self.offset, end)
+            )
+        pairs = [(one, one.occurrences(search) if search else 0) for one in found]
+        if search:
+            pairs = [pair for pair in pairs if pair[1]]
+        pairs.sort(key=lambda pair: pair[0].key[1], reverse=True)
+        for term in reversed(self.order):
             if term.by == "timestamp":
-                found.sort(key=lambda pair: pair[0].updated_at, reverse=term.is_descending)
+                pairs.sort(key=lambda pair: pair[0].updated_at, reverse=term.is_descending)
             else:
-                found.sort(key=lambda pair: pair[1], reverse=term.is_descending)
-        return [datapoint for datapoint, _ in found[self.offset : self.offset + self.limit]]
+                pairs.sort(key=lambda pair: pair[1], reverse=term.is_descending)
+        return [one for one, _ in pairs[self.offset : end]]
+
+    def _accepts(self, one: Listed) -> bool:
+        is_of_function = self.function_name is None or one.function_name == self.function_name
+        return is_of_function and (self.filter is None or self.filter.accepts(one))
 
 
-def search_text(query: str) -> str:
-    r"""Return the text that a search looks for: the query as JSON spells it inside a string, without letter case.
+class SearchText:
+    r"""What a search looks for: the query as JSON spells it inside a string, without letter case.
 
-    >>> search_text('Say "Hi"')
-    'say \\"hi\\"'
+    >>> SearchText('Say "Hi"').count(b'"he said: say \\"hi\\""')
+    1
     """
-    return _fold(compact(query)[1:-1])
+
+    def __init__(self, query: str) -> None:
+        self._text = _fold(compact(query)[1:-1])
+        self._ascii = self._text.encode() if self._text.isascii() else None
+
+    def count(self, texts: bytes) -> int:
+        """Count it in compact JSON texts, one on each line, in UTF-8."""
+        if self._ascii is None:
+            return 0 if texts.isascii() else _fold(texts.decode()).count(self._text)
+        # Bytes are searched several times faster than text, and all other letters have small ones beyond ASCII.
+        if any(letter in texts for letter in _LETTERS_WITH_ASCII_SMALL_ONES):
+            return _fold(texts.decode()).count(self._text)
+        return texts.lower().count(self._ascii)
+
+
+_LETTERS_WITH_ASCII_SMALL_ONES = tuple(
+    letter.encode() for letter in ("\N{KELVIN SIGN}", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}")
+)
 
 
 def _fold(text: str) -> str:
     """Return a text without letter case; the two small sigmas are one letter."""
     return text.lower().replace("ς", "σ")
-
-
-def count_occurrences(datapoint: Datapoint, needle: str) -> int:
-    """Count a search text in the compact JSON text of the wire form of input and output."""
-    wire = datapoint.to_dict()
-    return sum(_fold(compact(wire[key])).count(needle) for key in ("input", "output") if key in wire)
 
 
 def parse_list_query(value: JSONValue) -> ListQuery:
@@ -149,7 +225,7 @@ def _one_of(value: JSONValue, known: Iterable[str]) -> str:
     return text
 
 
-def parse_filter(value: JSONValue) -> Predicate:
+def parse_filter(value: JSONValue) -> Filter:
     """Read a filter tree.
 
     Raises:
@@ -160,35 +236,36 @@ def parse_filter(value: JSONValue) -> Predicate:
     return _FILTERS[kind](reader)
 
 
-def _parse_tag(reader: ObjectReader) -> Predicate:
+def _parse_tag(reader: ObjectReader) -> Filter:
     key, wanted = reader.require("key", expect_text), reader.require("value", expect_text)
     if reader.require("comparison_operator", lambda one: _one_of(one, ("=", "!="))) == "=":
-        return lambda datapoint: datapoint.tags.get(key) == wanted
-    return lambda datapoint: datapoint.tags.get(key, wanted) != wanted
+        return Filter(lambda one: one.tags.get(key) == wanted, frozenset({(key, wanted)}))
+    return Filter(lambda one: one.tags.get(key, wanted) != wanted)
 
 
-def _parse_time(reader: ObjectReader) -> Predicate:
+def _parse_time(reader: ObjectReader) -> Filter:
     instant = reader.require("time", parse_instant)
     compare = _COMPARISONS[reader.require("comparison_operator", lambda one: _one_of(one, _COMPARISONS))]
-    return lambda datapoint: compare(_instant_of(datapoint.updated_at), instant)
+    return Filter(lambda one: compare(_instant_of(one.updated_at), instant))
 
 
-def _parse_and(reader: ObjectReader) -> Predicate:
+def _parse_and(reader: ObjectReader) -> Filter:
     children = reader.require_list("children", parse_filter)
-    return lambda datapoint: all(child(datapoint) for child in children)
+    tags = frozenset[tuple[str, str]]().union(*(child.tags for child in children))
+    return Filter(lambda one: all(child.accepts(one) for child in children), tags)
 
 
-def _parse_or(reader: ObjectReader) -> Predicate:
+def _parse_or(reader: ObjectReader) -> Filter:
     children = reader.require_list("children", parse_filter)
-    return lambda datapoint: any(child(datapoint) for child in children)
+    return Filter(lambda one: any(child.accepts(one) for child in children))
 
 
-def _parse_not(reader: ObjectReader) -> Predicate:
+def _parse_not(reader: ObjectReader) -> Filter:
     child = reader.require("child", parse_filter)
-    return lambda datapoint: not child(datapoint)
+    return Filter(lambda one: not child.accepts(one))
 
 
-_FILTERS: dict[str, Callable[[ObjectReader], Predicate]] = {
+_FILTERS: dict[str, Callable[[ObjectReader], Filter]] = {
     "tag": _parse_tag,
     "time": _parse_time,
     "and": _parse_and,

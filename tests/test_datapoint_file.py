@@ -36,7 +36,7 @@ def load_schema(digest: str) -> JSONValue:
 
 def read(value: Any, config: FunctionConfig = EMPTY_CONFIG) -> Datapoint:
     data = value if isinstance(value, bytes) else orjson.dumps(value)
-    return read_datapoint(data, "demo/x.json", ID, FileContext("demo", config, load_schema))
+    return read_datapoint(data, "demo/x.json", ID, FileContext("demo", lambda: config, load_schema))
 
 
 def chat(**fields: Any) -> dict[str, Any]:

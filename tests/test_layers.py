@@ -38,11 +38,12 @@ EXCEPTIONS = {
 }
 
 STORAGE_FLOORS = [
-    {"files", "layout", "locks", "patience"},
-    {"change", "index", "repository", "initialize", "config_files"},
-    {"journal"},
+    {"files", "layout", "locks", "patience", "feed", "rows"},
+    {"change", "orders", "watches", "repository", "initialize", "config_files"},
+    {"names", "journal"},
+    {"index"},
     {"view"},
-    {"dataset", "changes", "upkeep"},
+    {"dataset", "changes", "lists", "upkeep"},
     {"datasets"},
 ]
 

@@ -133,7 +133,7 @@ class StoreAndDict(RuleBasedStateMachine):
         dataset = self.root / "demo"
         for path in dataset.glob("*.json"):
             datapoint_id = uuid.UUID(path.stem)
-            context = FileContext("demo", self.store.config, lambda digest: self._schema(dataset, digest))
+            context = FileContext("demo", lambda: self.store.config, lambda digest: self._schema(dataset, digest))
             datapoint = read_datapoint(path.read_bytes(), path.name, datapoint_id, context)
             schema = getattr(datapoint, "output_schema", None)
             value = render_datapoint(datapoint, None if schema is None else schema_digest(dumps(schema)))

@@ -32,7 +32,7 @@ def test_there_are_enough_of_them_and_a_few_are_stale() -> None:
 @pytest.mark.parametrize("path", DATAPOINTS, ids=lambda path: f"{path.parent.name}-{path.stem[-6:]}")
 def test_a_sample_is_canonical(path: Path) -> None:
     data = path.read_bytes()
-    context = FileContext(path.parent.name, FileStore(ROOT).config, lambda digest: _schema(path.parent, digest))
+    context = FileContext(path.parent.name, lambda: FileStore(ROOT).config, lambda digest: _schema(path.parent, digest))
     datapoint = read_datapoint(data, path.name, uuid.UUID(path.stem), context)
     name = schema_reference(expect_object(loads_file(data)).get("output_schema"))
     assert dumps(render_datapoint(datapoint, name)) == data

@@ -14,7 +14,7 @@ Example:
 """
 
 from filestore.codec.positions import locate, positions
-from filestore.codec.reading import loads, loads_file, parse_raw
+from filestore.codec.reading import loads, loads_file, parse_raw, unpack
 from filestore.codec.values import (
     FILE_DEPTH,
     MAX_DEPTH,
@@ -25,7 +25,7 @@ from filestore.codec.values import (
     is_same,
     to_json_value,
 )
-from filestore.codec.writing import compact, dumps, needs_exponent
+from filestore.codec.writing import compact, dumps, needs_exponent, pack
 
 __all__ = [
     "FILE_DEPTH",
@@ -41,7 +41,9 @@ __all__ = [
     "loads_file",
     "locate",
     "needs_exponent",
+    "pack",
     "parse_raw",
     "positions",
     "to_json_value",
+    "unpack",
 ]

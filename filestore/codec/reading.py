@@ -11,7 +11,7 @@ from filestore.codec.positions import BYTE_ORDER_MARK, check, parse_integer
 from filestore.codec.values import FILE_DEPTH, MAX_DEPTH, RAW_DEPTH, JSONObject, JSONValue, depth
 from filestore.errors import JSONTextError
 
-__all__ = ["loads", "loads_file", "parse_raw"]
+__all__ = ["loads", "loads_file", "parse_raw", "unpack"]
 
 _NEGATIVE_ZERO = re.compile(r"-0(?=[\s,\]}]|\Z)")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]')
@@ -68,6 +68,12 @@ def parse_raw(text: str) -> JSONValue:
         raise ValueError(f"nested more than {RAW_DEPTH} levels deep")
     if _NEGATIVE_ZERO.search(text):
         value = json.loads(text, parse_int=_parse_raw_integer)
+    return value
+
+
+def unpack(data: bytes) -> JSONValue:
+    """Return a new copy of the value that `pack` or `compact` wrote; nothing is checked."""
+    value: JSONValue = orjson.loads(data)
     return value
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from filestore.codec.values import JSONValue
 
-__all__ = ["compact", "dumps", "needs_exponent"]
+__all__ = ["compact", "dumps", "needs_exponent", "pack"]
 
 # Without these, orjson writes dates, dataclasses and subclasses in spellings of its own.
 _JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -38,6 +38,11 @@ def compact(value: JSONValue) -> str:
     {"a/b":["ü",1e-7,null]}
     """
     return _encode(value, 0).decode()
+
+
+def pack(value: JSONValue) -> bytes:
+    """Return bytes for `unpack`, to be kept in memory only: their spelling may change with the JSON library."""
+    return orjson.dumps(value, option=_JSON_ONLY)
 
 
 def needs_exponent(value: JSONValue) -> bool:

@@ -19,20 +19,12 @@ from filestore.storage.change import Change, Replaced
 from filestore.storage.layout import Entry, tombstone_names
 from filestore.storage.view import DatasetView
 
-__all__ = ["copy_attachments", "find_datapoint", "find_live", "is_live", "load_datapoint", "put", "stale"]
+__all__ = ["copy_attachments", "find_datapoint", "find_live", "is_live", "put", "stale"]
 
 
-def load_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
-    """Read the datapoint with an id that the view lists.
-
-    Raises:
-        FileContentError: Its file cannot be read.
-    """
-    context = FileContext(view.layout.name, config, view.load_schema)
-    return view.read(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
-
-
-def find_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint | None:
+def find_datapoint(
+    view: DatasetView, datapoint_id: uuid.UUID, load_config: Callable[[], FunctionConfig]
+) -> Datapoint | None:
     """Read a datapoint, live or stale, or return None where there is none.
 
     Raises:
@@ -40,7 +32,7 @@ def find_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionC
     """
     if not is_datapoint_id(datapoint_id):
         return None
-    context = FileContext(view.layout.name, config, view.load_schema)
+    context = FileContext(view.layout.name, load_config, view.load_schema)
     found = view.find(datapoint_id, lambda data, path: read_datapoint(data, path, datapoint_id, context))
     staled_at = view.staled_at(datapoint_id)
     if found is None or staled_at is None:
@@ -48,7 +40,9 @@ def find_datapoint(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionC
     return replace(found[0], staled_at=staled_at, updated_at=staled_at)
 
 
-def find_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint | None:
+def find_live(
+    view: DatasetView, datapoint_id: uuid.UUID, load_config: Callable[[], FunctionConfig]
+) -> Datapoint | None:
     """Read a live datapoint, or return None where there is none; a stale one is not even opened.
 
     Raises:
@@ -56,7 +50,7 @@ def find_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig
     """
     if view.staled_at(datapoint_id) is not None:
         return None
-    return find_datapoint(view, datapoint_id, config)
+    return find_datapoint(view, datapoint_id, load_config)
 
 
 def is_live(view: DatasetView, datapoint_id: uuid.UUID) -> bool:

@@ -2,28 +2,74 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
-from filestore.ids import fold_dataset_name, parse_directory_name, parse_file_name
+from filestore.ids import fold_dataset_name, parse_directory_name
 from filestore.storage.change import Change, Pending
 from filestore.storage.files import Disk
-from filestore.storage.index import DatasetIndex
+from filestore.storage.index import DatasetIndex, TextBudget
 from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
-from filestore.storage.view import DatasetView, SchemaMemory
+from filestore.storage.view import DatasetView
 
-__all__ = ["Dataset"]
+if TYPE_CHECKING:
+    from filestore.storage.feed import ChangeFeed
+
+__all__ = ["Dataset", "Shared"]
 
 T = TypeVar("T")
 _READ_PAUSES = (0.0005, 0.002, 0.008)
 _MAX_RESTARTS = 20
 _CREATION_LOCK = "create@lock"
 """One lock for the making of datasets, so that no two names that clash are made at once. No dataset has an `@`."""
+
+
+class Shared:
+    """What the datasets of one store share; it knows none of them, so a store is freed as soon as it is dropped.
+
+    Args:
+        root: The store's root.
+
+    Attributes:
+        device: The file system that the root was on when it was last looked at, None where there was no root yet.
+        budget: What may be kept of texts.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.device: int | None = None
+        self.budget = TextBudget()
+        self._root = root
+        self._feed: ChangeFeed | None = None
+
+    def find_root(self, disk: Disk) -> bool:
+        """Tell whether the root is there.
+
+        Raises:
+            OSError: It is not a directory.
+        """
+        status = disk.check_directory(self._root)
+        if status is not None:
+            self.device = status.st_dev
+        return status is not None
+
+    def get_feed(self) -> ChangeFeed | None:
+        """Return the store's feed of changes, or None where there is none to be had."""
+        if self._feed is None and sys.platform == "linux":
+            from filestore.storage.feed import open_feed  # only here: a program that reads once needs none
+
+            self._feed = open_feed()
+        return self._feed
+
+    def forget_feed(self) -> None:
+        """Let go of the feed; the next to ask for it gets another."""
+        self._feed = None
 
 
 class Dataset:
@@ -33,17 +79,16 @@ class Dataset:
         layout: Where it lies.
         disk: The door to the disk.
         lock_timeout: Seconds to wait for other writers.
-        note_root: Called when a write has seen the store's root, or made it.
+        store: What the datasets of the store share.
     """
 
-    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float, note_root: Callable[[], None]) -> None:
+    def __init__(self, layout: DatasetLayout, disk: Disk, lock_timeout: float, store: Shared) -> None:
         self.layout = layout
         self._disk = disk
         self._journal = Journal(layout, disk)
-        self._index = DatasetIndex(layout, disk)
-        self._schemas: SchemaMemory = {}
+        self._index = DatasetIndex(layout, disk, store.get_feed, store.budget)
         self._lock_timeout = lock_timeout
-        self._note_root = note_root
+        self._store = store
 
     def exists(self) -> bool:
         """Tell whether the dataset has a directory, or a committed change that will make it one.
@@ -52,14 +97,21 @@ class Dataset:
             DatasetNameError: Something that is no directory of the store's own is in its place.
         """
         with self._explained():
-            try:
-                status = self._disk.check_directory(self.layout.path)
-            except NotADirectoryError as error:
-                raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
-            root = self._disk.status(self.layout.root)
-            if status is not None and root is not None and status.st_dev != root.st_dev:
-                raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
-            return status is not None or self._journal.has_pending()
+            return self._find_directory() is not None or self._journal.has_pending()
+
+    def _find_directory(self) -> os.stat_result | None:
+        """Return the status of the dataset's directory, None where there is none.
+
+        Raises:
+            DatasetNameError: Something that is no directory of the store's own is in its place.
+        """
+        try:
+            status = self._disk.check_directory(self.layout.path)
+        except NotADirectoryError as error:
+            raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
+        if status is not None and status.st_dev != self._store.device:
+            raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
+        return status
 
     def _refused(self, reason: str) -> DatasetNameError:
         return DatasetNameError(f"Invalid dataset name: {self.layout.name}. It cannot be used here: {reason}")
@@ -76,7 +128,6 @@ class Dataset:
             FilestoreError: What the action raised of a settled dataset.
             StorageError: The file system refused.
         """
-        self.exists()
         with self._explained():
             return self._read_settled(action)
 
@@ -84,20 +135,28 @@ class Dataset:
         """Read between two writes, without the lock; if they leave no gap, with it."""
         deadline = time.monotonic() + self._lock_timeout
         pauses = iter(_READ_PAUSES)
+        watches = self._index.watches
         while True:
-            before = self._journal.sequence()
+            watches.look(self._find_directory())
+            before = watches.recall_internal(self._read_settled_sequence)
+            view = DatasetView(self._journal, self._index, (before or self._journal.sequence()).mtime_ns)
             try:
-                outcome = _attempt(action, self._view(before))
+                outcome = _attempt(action, view)
             except FileNotFoundError:  # a listed file is gone: list again
                 self._refuse_late(deadline)
                 time.sleep(_READ_PAUSES[0])
                 continue
-            if before.is_settled and not self._journal.has_pending() and self._journal.sequence() == before:
+            watches.drain()
+            if before is not None and watches.recall_internal(self._read_settled_sequence) == before:
                 return outcome()
             pause = next(pauses, None)
             if pause is None:
                 return self._read_alone(action)
             time.sleep(pause)
+
+    def _read_settled_sequence(self) -> Sequence | None:
+        sequence = self._journal.sequence()
+        return sequence if sequence.is_settled and not self._journal.has_pending() else None
 
     def _read_alone(self, action: Callable[[DatasetView], T]) -> T:
         """Read while no writer can; where that cannot be had, see what is pending as if it were applied."""
@@ -126,7 +185,9 @@ class Dataset:
             raise LockTimeoutError(f"Dataset {self.layout.name} never came to rest; try again")
 
     def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
-        return DatasetView(self._journal, self._index, self._schemas, sequence.mtime_ns, pending)
+        """Return a view of what is there now; the sequence number was taken before."""
+        self._index.watches.look(self._find_directory())
+        return DatasetView(self._journal, self._index, sequence.mtime_ns, pending)
 
     # --- writing
 
@@ -145,7 +206,7 @@ class Dataset:
         is_there = self.exists()
         with self._explained():
             self._prepare(is_root_there=is_there)
-            self._note_root()
+            self._store.find_root(self._disk)
             return self._write_locked(plan)
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
@@ -169,10 +230,8 @@ class Dataset:
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
                 self._refuse_clash()
-                self._index.note_ids([])
                 self._journal.commit(change, sequence)
-        names = (entry.name for entry in change.puts if entry.kind == "datapoint")
-        self._index.note_new_ids(one for name in names if (one := parse_file_name(name)) is not None)
+        self._index.names.expect(entry.name.removesuffix(".json") for entry in change.puts if entry.kind == "datapoint")
 
     def recover(self, decision: Decision | None = None) -> bool:
         """Complete or give up an interrupted change; tell whether there was one.

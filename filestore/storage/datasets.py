@@ -7,7 +7,7 @@ import stat
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.errors import DatasetNameError, NotFoundError, ReservedDatasetNameError, StorageError
 from filestore.ids import parse_directory_name
-from filestore.storage.dataset import Dataset
+from filestore.storage.dataset import Dataset, Shared
 from filestore.storage.files import Disk
 from filestore.storage.layout import INTERNAL, DatasetLayout, Entry
 
@@ -31,7 +31,7 @@ class Datasets:
         self._disk = disk
         self._lock_timeout = lock_timeout
         self._known: dict[str, Dataset] = {}
-        self._has_root = False
+        self._shared = Shared(root)
         self._check_root()
 
     def get(self, name: str) -> Dataset:
@@ -47,10 +47,19 @@ class Datasets:
         if dataset is None:
             layout = DatasetLayout.of(self._root, name)
             if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
+                self.forget()
+            made = Dataset(layout, self._disk, self._lock_timeout, self._shared)
             # Without a lock, which a fork could leave locked: of two threads' objects one is kept.
-            dataset = self._known.setdefault(name, Dataset(layout, self._disk, self._lock_timeout, self._note_root))
+            dataset = self._known.setdefault(name, made)
         return dataset
+
+    def forget(self) -> None:
+        """Forget all that is remembered of datasets, and the feed of changes.
+
+        In a forked child it must be: the feed is one queue with the parent's, and whoever reads from it takes away.
+        """
+        self._known.clear()
+        self._shared.forget_feed()
 
     def _check_root(self) -> None:
         """Refuse to take a root that has gone away, or is none, for an empty store.
@@ -58,18 +67,13 @@ class Datasets:
         Raises:
             StorageError: It was there and is not any more, or it is not a directory.
         """
-        had_root = self._has_root  # before the look: another thread may just be making it
+        had_root = self._shared.device is not None  # before the look: another thread may just be making it
         try:
-            is_there = self._disk.check_directory(self._root) is not None
+            is_there = self._shared.find_root(self._disk)
         except OSError as error:
             raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
-        if is_there:
-            self._note_root()
-        elif had_root:
+        if had_root and not is_there:
             raise StorageError(f"The store {self._root} is not there any more")
-
-    def _note_root(self) -> None:
-        self._has_root = True
 
     def find(self, name: str) -> Dataset | None:
         """Return a dataset that exists; a reserved name is nobody's, and asking for it is no mistake.

@@ -10,26 +10,24 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from filestore.codec import JSONValue
+from filestore.codec import JSONValue, pack, unpack
 from filestore.datapoint_file import read_schema
 from filestore.errors import FileContentError, ShapeError, StorageError
 from filestore.ids import file_name, parse_file_name
 from filestore.storage.change import Pending
-from filestore.storage.files import Disk, Signature, is_young, signature
+from filestore.storage.files import Disk, is_young, signature
 from filestore.storage.index import DatasetIndex
 from filestore.storage.journal import Journal
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
-from filestore.storage.patience import Patience, is_recent, is_settled
+from filestore.storage.patience import Patience, is_recent
 
-__all__ = ["DatasetView", "SchemaMemory"]
+__all__ = ["DatasetView"]
 
 T = TypeVar("T")
-
-SchemaMemory = dict[str, tuple[Signature, JSONValue]]
-"""Schemas by digest, with the state of the file that each was read from."""
 
 
 class DatasetView:
@@ -37,25 +35,19 @@ class DatasetView:
 
     Args:
         journal: The dataset's journal, for its paths and what is pending.
-        index: What the process remembers of its directories.
-        schemas: What the process remembers of its schema files.
+        index: What the process remembers of the dataset.
         own_mtime_ns: The mtime that the store's own last change left on the directory.
         pending: A committed change to be seen as if it were applied, where it cannot be.
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        index: DatasetIndex,
-        schemas: SchemaMemory,
-        own_mtime_ns: int,
-        pending: Pending | None = None,
+        self, journal: Journal, index: DatasetIndex, own_mtime_ns: int, pending: Pending | None = None
     ) -> None:
         self.layout: DatasetLayout = journal.layout
+        self.index = index
+        self.is_overlaid = pending is not None
         self._journal = journal
         self._disk: Disk = journal.disk
-        self._index = index
-        self._schemas = schemas
         self._own_mtime_ns = own_mtime_ns
         self._pending = pending
         self._seen_schemas: dict[str, JSONValue] = {}
@@ -64,50 +56,32 @@ class DatasetView:
 
     # --- which datapoints there are
 
+    def refresh_names(self) -> None:
+        """Bring what the index knows of names up to date; its lock is held."""
+        self.index.refresh_names(self._own_mtime_ns)
+
     def ids(self) -> list[uuid.UUID]:
         """Return the ids of all datapoint files, live and stale, newest first."""
-        ids = self._ids_on_disk()
+        with self.index.lock:
+            self.refresh_names()
+            ids = self.index.names.ids()
         if self._pending is None:
-            return ids
+            return list(map(uuid.UUID, ids))
         staged = {
-            datapoint_id
-            for entry, replaces in self._pending.puts.items()
-            if entry.kind == "datapoint" and replaces is None and (datapoint_id := parse_file_name(entry.name))
+            name.removesuffix(".json")
+            for kind, name in (
+                (entry.kind, entry.name) for entry, replaces in self._pending.puts.items() if not replaces
+            )
+            if kind == "datapoint" and parse_file_name(name)
         }
-        removed = {parse_file_name(entry.name) for entry in self._pending.removed if entry.kind == "datapoint"}
-        return sorted(staged.union(ids).difference(removed), reverse=True)
-
-    def _ids_on_disk(self) -> list[uuid.UUID]:
-        """Return the ids of all files. One that was there before is not given up before its name was waited for."""
-        looks: list[list[uuid.UUID]] = []
-
-        def look() -> list[uuid.UUID]:
-            looks.append(self._index.ids())
-            return looks[-1]
-
-        found = self._patiently(look)
-        earlier = [ids for ids in looks if ids is not found]
-        missing = self._index.missing_ids(found).union(*earlier)
-        back = self._wait_for(missing.difference(found)) if missing else set()
-        ids = sorted([*found, *back], reverse=True) if back else found
-        self._index.note_ids(ids)
-        return ids
-
-    def _wait_for(self, missing: set[uuid.UUID]) -> set[uuid.UUID]:
-        """Return those of the ids whose files come back."""
-        back: set[uuid.UUID] = set()
-        patience = Patience()
-        while back != missing:
-            now = time.time_ns()
-            directory = self._disk.check_directory(self.layout.path)
-            back |= {one for one in missing - back if self._disk.status(self.layout.datapoint(one)) is not None}
-            if not is_recent(directory, now) or patience.is_over():
-                break
-        return back
+        removed = {entry.name.removesuffix(".json") for entry in self._pending.removed if entry.kind == "datapoint"}
+        return list(map(uuid.UUID, sorted(staged.union(ids).difference(removed), reverse=True)))
 
     def tombstones(self) -> dict[uuid.UUID, datetime]:
         """Return when each stale datapoint was deleted."""
-        tombstones = self._index.tombstones()
+        with self.index.lock:
+            self.refresh_names()
+            tombstones = {uuid.UUID(one): staled_at for one, staled_at in self.index.names.stale.items()}
         if self._pending is None:
             return tombstones
         for entry in self._pending.removed:
@@ -121,13 +95,16 @@ class DatasetView:
         """Return when a datapoint was deleted, or None while it is live."""
         if self._pending is not None:
             return self.tombstones().get(datapoint_id)
-        return self._index.staled_at(datapoint_id)
+        return self.index.staled_at(str(datapoint_id), self._own_mtime_ns)
 
     def live_ids(self) -> list[uuid.UUID]:
         """Return the ids of all live datapoints, newest first."""
+        if self._pending is None:
+            with self.index.lock:
+                self.refresh_names()
+                return list(map(uuid.UUID, reversed(self.index.names.live)))
         tombstones = self.tombstones()
-        ids = self.ids()
-        return [datapoint_id for datapoint_id in ids if datapoint_id not in tombstones] if tombstones else ids
+        return [datapoint_id for datapoint_id in self.ids() if datapoint_id not in tombstones]
 
     def tombstone_entries(self, datapoint_id: uuid.UUID) -> list[Entry]:
         """Return every tombstone of a datapoint."""
@@ -152,20 +129,26 @@ class DatasetView:
 
     # --- what their files hold
 
-    def read(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> T:
-        """Return what `parse(data, path)` makes of a datapoint's file.
+    def read(self, datapoint_id: str, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result]:
+        """Return what `parse(data, path)` makes of a datapoint's file, and the file's status.
 
         Raises:
             FileNotFoundError: There is no such file.
             FileContentError: The file cannot be read, and nobody is just writing it.
         """
+        path = f"{self.layout.path}/{datapoint_id}.json"
+        if self._pending is None:
+            with suppress(OSError, FileContentError):
+                data, status = self._disk.read(path)
+                return parse(data, self.layout.shown(path)), status
+        entry = Entry("datapoint", f"{datapoint_id}.json")
         try:
-            return self._read(Entry("datapoint", file_name(datapoint_id)), parse)[0]
+            return self._read(entry, parse)
         except FileNotFoundError:
-            found = self.find(datapoint_id, parse)  # waits, as git may just be replacing it
+            found = self.find(uuid.UUID(datapoint_id), parse)  # waits, as git may just be replacing it
             if found is None:
                 raise
-            return found[0]
+            return found
 
     def find(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result] | None:
         """Return what `parse(data, path)` makes of a datapoint's file and the file's status, None where none is.
@@ -183,8 +166,9 @@ class DatasetView:
             except FileNotFoundError:
                 return None
 
-        found = self._patiently(look, lambda found: found is not None)
-        if found is None and self._index.knows(datapoint_id) and self._wait_for({datapoint_id}):
+        names = self.index.names
+        found = look() or names.look_patiently(look, self._own_mtime_ns, lambda found: found is not None)
+        if found is None and names.knows(str(datapoint_id)) and names.wait_for({str(datapoint_id)}):
             found = look()
         if found is None:
             return None
@@ -199,17 +183,22 @@ class DatasetView:
             ShapeError: There is none.
             FileContentError: It was altered, or is no JSON.
         """
-        if digest in self._seen_schemas:
-            return self._seen_schemas[digest]
+        return self._seen_schemas[digest] if digest in self._seen_schemas else self.look_at_schema(digest)
+
+    def look_at_schema(self, digest: str) -> JSONValue:
+        """Return a schema as `load_schema` does, and look at its file even if that was done before."""
+        self._seen_schemas.pop(digest, None)
+        self._seen_schemas[digest] = self._find_schema(digest)
+        return self._seen_schemas[digest]
+
+    def _find_schema(self, digest: str) -> JSONValue:
         entry = Entry("schema", f"{digest}.json")
-        status = self._disk.status(self.layout.final(entry))
-        known = self._schemas.get(digest)
-        if status is not None and known is not None and known[0] == signature(status):
-            schema = known[1]
-        else:
-            schema = self._read_schema(entry, digest)
-        self._seen_schemas[digest] = schema
-        return schema
+        known = self.index.schemas.get(digest)
+        if known is not None:
+            status = self._disk.status(self.layout.final(entry))
+            if status is not None and known[0] == signature(status):
+                return unpack(known[1])
+        return self._read_schema(entry, digest)
 
     def _read_schema(self, entry: Entry, digest: str) -> JSONValue:
         self._disk.check_directory(self.layout.parent(entry))
@@ -220,7 +209,7 @@ class DatasetView:
             path = self.layout.shown(self.layout.final(entry))
             raise ShapeError(f"there is no {path}: restore it from git") from None
         if not is_young(status, now):  # one more change could leave the same signature
-            self._schemas[digest] = (signature(status), schema)
+            self.index.schemas[digest] = (signature(status), pack(schema))
         return schema
 
     def find_bytes(self, entry: Entry) -> bytes | None:
@@ -287,26 +276,3 @@ class DatasetView:
             return None
         is_kept_out = entry.kind == "datapoint" and self._journal.digest(path) != self._pending.puts[entry]
         return None if is_kept_out else staged
-
-    def _patiently(self, look: Callable[[], T], is_enough: Callable[[T], bool] = lambda _: False) -> T:
-        """Look again while somebody else's change to the directory is so young that a name may just be on its way.
-
-        The store's own changes leave no gaps, and a note of the mtime they caused. It is believed only by a process
-        that knows which names there were: a change of somebody else's may have slipped in before the note was taken.
-        """
-        patience = Patience()
-        while True:
-            now = time.time_ns()
-            before = self._disk.check_directory(self.layout.path)
-            result = look()
-            if is_enough(result):
-                return result
-            after = self._disk.check_directory(self.layout.path)
-            if before is None and after is None:
-                return result
-            if before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns:
-                is_own = after.st_mtime_ns == self._own_mtime_ns and self._index.has_known_ids
-                if is_own or is_settled(after, now):
-                    return result
-            if patience.is_over():
-                return result

@@ -12,7 +12,6 @@ from filestore.datapoint import Datapoint
 from filestore.errors import DatapointNotFoundError, RecoveryNeededError, RequestError
 from filestore.ids import is_datapoint_id
 from filestore.query import parse_list_query
-from filestore.storage import changes
 from filestore.storage.change import Change
 from filestore.storage.journal import Decision
 from filestore.storage.upkeep import Purge, find_live_successors, plan_purge
@@ -102,17 +101,7 @@ class FileStore(LegacyOperations, V1Operations):
         dataset = self._datasets.find(dataset_name)
         if limit == 0 or dataset is None:
             return []
-        config = self.config
-
-        def action(view: DatasetView) -> list[Datapoint]:
-            ids = view.live_ids()
-            if function_name is None:
-                return [changes.load_datapoint(view, one, config) for one in ids[offset : offset + limit]]
-            loaded = (changes.load_datapoint(view, one, config) for one in ids)
-            matching = [datapoint for datapoint in loaded if datapoint.function_name == function_name]
-            return matching[offset : offset + limit]
-
-        return dataset.read(action)
+        return dataset.read(lambda view: self._lists(view).newest(offset, limit, function_name))
 
     def restore_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID]:
         """Undo the soft deletion of datapoints: all of them or none; return their ids.
@@ -173,12 +162,13 @@ class FileStore(LegacyOperations, V1Operations):
         Raises:
             FileContentError: A datapoint file cannot be read.
         """
-        config = self.config
 
         def summarize(view: DatasetView) -> DatasetSummary | None:
-            loaded = (changes.load_datapoint(view, one, config) for one in view.live_ids())
-            times = [one.updated_at for one in loaded if function_name in (None, one.function_name)]
-            return DatasetSummary(view.layout.name, len(times), max(times)) if times else None
+            lists = self._lists(view)
+            latest = lists.latest_update(function_name)
+            if latest is None:
+                return None
+            return DatasetSummary(view.layout.name, lists.count(function_name), latest)
 
         summaries = [self._datasets.get(name).read(summarize) for name in self.dataset_names()]
         found = [summary for summary in summaries if summary is not None]

@@ -27,6 +27,7 @@ from filestore.storage.config_files import ConfigFiles
 from filestore.storage.dataset import Dataset
 from filestore.storage.datasets import Datasets
 from filestore.storage.files import Disk
+from filestore.storage.lists import Lists
 from filestore.storage.view import DatasetView
 
 __all__ = ["Id", "StoreBase", "insert", "naming_item", "parse_id", "require_live"]
@@ -66,7 +67,13 @@ class StoreBase:
         Raises:
             ConfigError: A mistake in it.
         """
+        return self._load_config()
+
+    def _load_config(self) -> FunctionConfig:
         return self._config_files.current()
+
+    def _lists(self, view: DatasetView) -> Lists:
+        return Lists(view, self._load_config)
 
     def _stale(self, dataset_name: str, iter_live: Callable[[DatasetView], Iterable[uuid.UUID]]) -> int:
         """Soft-delete the live datapoints that `iter_live` names, without looking into their files.
@@ -138,13 +145,13 @@ def insert(dataset: Dataset, parsed: Sequence[tuple[Datapoint, dict[str, bytes]]
         dataset.write(plan)
 
 
-def require_live(view: DatasetView, datapoint_id: uuid.UUID, config: FunctionConfig) -> Datapoint:
+def require_live(view: DatasetView, datapoint_id: uuid.UUID, load_config: Callable[[], FunctionConfig]) -> Datapoint:
     """Read a live datapoint.
 
     Raises:
         DatapointNotFoundError: There is none, or it is stale.
     """
-    found = changes.find_live(view, datapoint_id, config)
+    found = changes.find_live(view, datapoint_id, load_config)
     if found is None:
         raise DatapointNotFoundError(view.layout.name, datapoint_id)
     return found
@@ -155,6 +162,7 @@ def _renew_locks() -> None:
     for store in _open_stores:
         store._config_files.renew_lock()
         store._id_maker.renew_lock()
+        store._datasets.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -86,8 +86,8 @@ class LegacyOperations(StoreBase):
         """
         checked_id = parse_id(datapoint_id)
         dataset = self._datasets.find(dataset_name)
-        config = self.config
-        found = dataset.read(lambda view: changes.find_live(view, checked_id, config)) if dataset else None
+        load = self._load_config
+        found = dataset.read(lambda view: changes.find_live(view, checked_id, load)) if dataset else None
         if found is None:
             raise DatapointNotFoundError(dataset_name, checked_id)
         return found

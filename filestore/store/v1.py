@@ -78,10 +78,7 @@ class V1Operations(StoreBase):
         query.check()
         if query.limit == 0 or not dataset.exists():
             return []
-        config = self.config
-        return dataset.read(
-            lambda view: query.select(changes.load_datapoint(view, one, config) for one in view.live_ids())
-        )
+        return dataset.read(lambda view: self._lists(view).select(query))
 
     def get_datapoints(self, *, ids: Iterable[Id], dataset_name: str | None = None) -> list[Datapoint]:
         """Return datapoints by id, live and stale, the one updated last first; unknown ids are left out.
@@ -94,12 +91,12 @@ class V1Operations(StoreBase):
             FileContentError: A file of theirs cannot be read.
         """
         wanted = list(dict.fromkeys(map(parse_id, ids)))
-        config = self.config
+        load = self._load_config
         found: list[Datapoint] = []
         for name in self._datasets.names() if dataset_name is None else [dataset_name]:
             dataset = self._datasets.get(name)
             if dataset.exists():
-                looked_up = dataset.read(lambda view: [changes.find_datapoint(view, one, config) for one in wanted])
+                looked_up = dataset.read(lambda view: [changes.find_datapoint(view, one, load) for one in wanted])
                 found += [datapoint for datapoint in looked_up if datapoint is not None]
         return sorted(found, key=lambda datapoint: (datapoint.updated_at, datapoint.id), reverse=True)
 
@@ -145,7 +142,9 @@ class V1Operations(StoreBase):
             updated = []
             for index, item in enumerate(items):
                 with naming_item(index):
-                    updated.append(_updated(require_live(view, item.id, config), item, config, merge_tags=merge_tags))
+                    updated.append(
+                        _updated(require_live(view, item.id, self._load_config), item, config, merge_tags=merge_tags)
+                    )
             change = Change()
             if new_ids:
                 ids = self._id_maker.make(len(items), after=max(item.id for item in items))
@@ -176,13 +175,12 @@ class V1Operations(StoreBase):
         dataset = self._datasets.get(dataset_name)
         _refuse_empty(items)
         _refuse_repeated([item.id for item in items])
-        config = self.config
 
         def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
             change = Change()
             now = self._clock()
             for item in items:
-                current = require_live(view, item.id, config)
+                current = require_live(view, item.id, self._load_config)
                 renamed = replace(current, name=item.name if item.sets_name else current.name)
                 changes.put(change, view, in_place(renamed, now), {}, replaces=True)
             return change, [item.id for item in items]
@@ -224,10 +222,10 @@ class V1Operations(StoreBase):
     def _read_copies(
         self, dataset_name: str, ids: Iterable[uuid.UUID], target: Dataset
     ) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
-        config = self.config
+        load = self._load_config
 
         def action(view: DatasetView) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
-            found = ((one, changes.find_live(view, one, config)) for one in dict.fromkeys(ids))
+            found = ((one, changes.find_live(view, one, load)) for one in dict.fromkeys(ids))
             return {one: self._bring_along(datapoint, {}, target) for one, datapoint in found if datapoint is not None}
 
         return self._datasets.get(dataset_name).read(action)
@@ -237,14 +235,7 @@ class V1Operations(StoreBase):
         dataset = self._datasets.find(dataset_name)
         if dataset is None:
             return 0
-        if function_name is None:
-            return dataset.read(lambda view: len(view.live_ids()))
-        config = self.config
-        return dataset.read(
-            lambda view: sum(
-                changes.load_datapoint(view, one, config).function_name == function_name for one in view.live_ids()
-            )
-        )
+        return dataset.read(lambda view: self._lists(view).count(function_name))
 
     def _parse_items(
         self, dataset_name: str, requests: Sequence[object], parse: Callable[[JSONValue, str], Item]

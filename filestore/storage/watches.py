@@ -1,0 +1,247 @@
+"""The directories of one dataset that are watched, and what has come into doubt there."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from filestore.ids import is_file_name
+from filestore.storage.files import Disk
+from filestore.storage.layout import INTERNAL, DatasetLayout
+
+if TYPE_CHECKING:
+    from filestore.storage.feed import ChangeFeed
+
+__all__ = ["Doubts", "Watches"]
+
+T = TypeVar("T")
+_MOST_EVENTS = 20_000
+"""So many that nobody has asked for are kept."""
+_RETRY_SECONDS = 10.0
+"""Where a watch could not be had, it is tried again only then."""
+_SHARD_DIGITS = 2
+
+
+@dataclass(slots=True)
+class Doubts:
+    """What may be otherwise than it was.
+
+    Attributes:
+        everything: Whether anything may be.
+        names: Names in the dataset's directory whose file may have come, gone or changed.
+        shards: Shards of the tombstone index.
+        schemas: Whether a schema file may be.
+    """
+
+    everything: bool = False
+    names: set[str] = field(default_factory=set)
+    shards: set[str] = field(default_factory=set)
+    schemas: bool = False
+
+
+class Watches:
+    """What the kernel tells of one dataset's directories.
+
+    Args:
+        layout: Where they lie.
+        disk: The door to the disk.
+        get_feed: Returns the store's feed, or None where there is none.
+    """
+
+    def __init__(self, layout: DatasetLayout, disk: Disk, get_feed: Callable[[], ChangeFeed | None]) -> None:
+        self._layout = layout
+        self._disk = disk
+        self._get_feed = get_feed
+        self._feed: ChangeFeed | None = None
+        self._lock = threading.Lock()
+        self._events: deque[tuple[str, str | None]] = deque()
+        self._watched: dict[str, int] = {}
+        self._place: tuple[int, int] | None = None
+        self._doubts = Doubts()
+        self._has_internal_doubt = True
+        self._recalled: tuple[Any] | None = None
+        self._has_lost_events = False
+        self._retry_at = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether every change is told."""
+        return self._place is not None
+
+    def start(self) -> bool:
+        """Begin to tell every change from now on, which puts everything before in doubt; False where it cannot be."""
+        with self._lock:
+            if self._retry_at > time.monotonic():
+                return False
+            self._feed = self._feed or self._get_feed()
+            if self._feed is None or not self._watch_everything():
+                self._stop()
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+            return self.is_on
+
+    def _watch_everything(self) -> bool:
+        """Watch all directories of the dataset, if its own is still the same afterwards."""
+        paths = [self._layout.path, self._layout.schemas, f"{self._layout.root}/{INTERNAL}", self._layout.internal]
+        with self._stopping_on_error():
+            before = self._disk.check_directory(self._layout.path)
+            if before is None or not (all(map(self._watch, paths)) and self._watch_tombstones()):
+                return False
+            after = self._disk.check_directory(self._layout.path)
+            if after is None or (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
+                return False
+            self._place = (before.st_dev, before.st_ino)
+            self._doubts = Doubts(everything=True)
+            # What was read before the watch is not told of: a change may have begun in between.
+            self._recalled = None
+            return True
+
+    @contextmanager
+    def _stopping_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # what could not be looked at stays in doubt
+            self._stop()
+            raise
+
+    def close(self) -> None:
+        """Stop, for good or until the next start."""
+        with self._lock:
+            self._stop()
+
+    def look(self, directory: os.stat_result | None) -> None:
+        """Take notice of all that has changed until now.
+
+        Args:
+            directory: The status of what lies at the dataset's path now: parents may have been moved, of which no
+                watch tells.
+        """
+        if self._place is None:
+            return
+        if directory is None or (directory.st_dev, directory.st_ino) != self._place:
+            self.close()
+        else:
+            self.drain()
+
+    def drain(self) -> None:
+        """Take notice of all that the kernel has told until now."""
+        feed = self._feed
+        if feed is None or self._place is None:
+            return
+        feed.drain()
+        if self._events or self._has_lost_events:
+            with self._lock, self._stopping_on_error():
+                if self._has_lost_events:
+                    self._stop()
+                while self._events:
+                    self._take_notice(*self._events.popleft())
+
+    def take_doubts(self) -> Doubts:
+        """Return what has come into doubt since it was asked last; whoever asks looks at all of it."""
+        with self._lock:
+            doubts, self._doubts = self._doubts, Doubts()
+            return doubts
+
+    def recall_internal(self, read: Callable[[], T]) -> T:
+        """Return what `read` finds in the dataset's internal directory, from memory while nothing happens there."""
+        with self._lock:
+            is_told = self.is_on and self._layout.internal in self._watched
+            if self._recalled is None or self._has_internal_doubt or not is_told:
+                self._recalled = (read(),)
+                self._has_internal_doubt = False
+            value: T = self._recalled[0]
+            return value
+
+    def _watch(self, path: str) -> bool:
+        """Watch a directory; one that is not there is nothing to watch, its parent tells when it comes."""
+        assert self._feed is not None
+        if self._disk.check_directory(path) is None:
+            return True
+        watch = self._feed.watch(path, self)
+        if watch is None:
+            return self._disk.check_directory(path) is None
+        self._watched[path] = watch
+        return True
+
+    def _watch_tombstones(self) -> bool:
+        if not self._watch(self._layout.tombstones):
+            return False
+        # Only now: of a shard that comes later the watch tells.
+        names = [name for name in self._disk.names(self._layout.tombstones) if len(name) == _SHARD_DIGITS]
+        return all(self._watch_shard(name) for name in names)
+
+    def _watch_shard(self, name: str) -> bool:
+        self._doubts.shards.add(name)
+        path = f"{self._layout.tombstones}/{name}"
+        self._unwatch(path)
+        return self._watch(path)
+
+    def _unwatch(self, path: str) -> None:
+        if path in self._watched and self._feed is not None:
+            self._feed.unwatch(self._watched.pop(path), self)
+
+    def _take_notice(self, path: str, name: str | None) -> None:
+        """Note what an event brings into doubt, and watch directories that it brings."""
+        layout = self._layout
+        is_watched = True
+        if path.startswith(f"{layout.tombstones}/"):
+            is_watched = name is not None or self._watch_shard(path[-_SHARD_DIGITS:])
+            self._doubts.shards.add(path[-_SHARD_DIGITS:])
+        elif name is None:
+            is_watched = False
+        elif path == layout.path:
+            is_watched = self._take_notice_of_entry(name)
+        elif path == layout.tombstones:
+            is_watched = len(name) != _SHARD_DIGITS or self._watch_shard(name)
+        elif path == layout.schemas:
+            self._doubts.schemas = True
+        else:
+            self._has_internal_doubt = True
+            is_watched = path == layout.internal or name != layout.directory or self._watch_again(layout.internal)
+        if not is_watched:
+            self._stop()
+
+    def _take_notice_of_entry(self, name: str) -> bool:
+        path = f"{self._layout.path}/{name}"
+        if path == self._layout.tombstones:
+            for shard in [one for one in self._watched if one.startswith(f"{path}/")]:
+                self._unwatch(shard)
+            self._doubts.shards.update(f"{number:02x}" for number in range(256))
+            self._unwatch(path)
+            return self._watch_tombstones()
+        if path == self._layout.schemas:
+            self._doubts.schemas = True
+            return self._watch_again(path)
+        if name.endswith(".json"):
+            self._doubts.names.add(name)
+        if is_file_name(name):
+            return True
+        # A file may be written under its other name, and one without a name (O_TMPFILE) is called `#` and a number.
+        status = self._disk.status(path)
+        return not name.startswith("#") and (status is None or not S_ISREG(status.st_mode) or status.st_nlink == 1)
+
+    def _watch_again(self, path: str) -> bool:
+        self._unwatch(path)
+        return self._watch(path)
+
+    def _stop(self) -> None:
+        for path in list(self._watched):
+            self._unwatch(path)
+        self._place = None
+        self._events.clear()
+        self._has_lost_events = False
+        self._doubts = Doubts(everything=True)
+        self._recalled = None
+
+    def note(self, path: str, name: str | None) -> None:
+        """Keep an event until it is asked for; called by whichever thread drains, so that no lock may be taken here."""
+        if len(self._events) < _MOST_EVENTS:
+            self._events.append((path, name))
+        else:  # nobody has asked for a long time
+            self._has_lost_events = True
