@@ -41,13 +41,15 @@ _HYPHENATED = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _UUID = re.compile(rf"(?:urn:uuid:)?({_HYPHENATED})|\{{({_HYPHENATED})\}}|([0-9a-fA-F]{{32}})")
 _NOT_IN_UUID = r"[^0-9a-fA-F-]"
 _FILE_NAME = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json")
+_FILE_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})\.([0-9]{6})Z")
 _WINDOWS_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_SECOND = 1579751960
 """The second from which on upstream takes the time in an id for a real one (January 2020)."""
+_MILLISECOND = timedelta(milliseconds=1)
 _RANDOM_BITS = 74
 _STEP_BITS = 32
-_LAST_MILLISECOND = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_LAST_MILLISECOND = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 """The last time that an id may hold: no calendar here goes beyond the year 9999."""
 _LAST_TIME_TEXT = "{:.8}-{:.4}".format(f"{_LAST_MILLISECOND:012x}", f"{_LAST_MILLISECOND:012x}"[8:])
 _COUNTER_LIMIT = (_LAST_MILLISECOND + 1) << _RANDOM_BITS
@@ -189,7 +191,7 @@ class IdMaker:
         return [_uuid_of(counter) for counter in counters]
 
     def _next(self, newest: int) -> int:
-        self._latest = millisecond = (self._clock() - _EPOCH) // timedelta(milliseconds=1)
+        self._latest = millisecond = (self._clock() - _EPOCH) // _MILLISECOND
         if millisecond > newest >> _RANDOM_BITS:
             # The top bit stays 0: room to count within the millisecond.
             return millisecond << _RANDOM_BITS | self._random_bits(_RANDOM_BITS - 1)
@@ -234,7 +236,7 @@ def parse_file_names(names: Iterable[str]) -> list[str]:
 def parse_file_name(name: str) -> uuid.UUID | None:
     """Return the id that the name of a datapoint's file spells, or `None` for any other name."""
     match = _FILE_NAME.fullmatch(name)
-    id = uuid.UUID(match[1]) if match else None
+    id = uuid.UUID(int=int(match[1].replace("-", ""), 16)) if match else None  # not its text, which it parses again
     return id if id is not None and is_datapoint_id(id) else None
 
 
@@ -243,6 +245,7 @@ def is_datapoint_id(id: uuid.UUID) -> bool:
     return id.version == 7 and id.int >> 80 <= _LAST_MILLISECOND
 
 
+@lru_cache(maxsize=256)
 def spell_dataset_name(name: str) -> str:
     """Return the directory of a dataset: its name after NFC, percent-encoded where a file system could object.
 
@@ -340,7 +343,11 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: It spells no time so.
     """
-    return _parse_time(text, format_time)
+    time = datetime.fromisoformat(text)
+    # `fromisoformat` takes many spellings, and more with each version of Python.
+    if time.tzinfo is None or format_time(time) != text:
+        raise ValueError(f"{text!r} is not spelled {format_time(_EPOCH)!r}, as times are here")
+    return time.astimezone(UTC)
 
 
 def format_wire_time(time: datetime) -> str:
@@ -367,15 +374,11 @@ def parse_file_time(text: str) -> datetime:
     Raises:
         ValueError: It spells no time so.
     """
-    return _parse_time(text, format_file_time)
-
-
-def _parse_time(text: str, spell: Callable[[datetime], str]) -> datetime:
-    time = datetime.fromisoformat(text)
-    # `fromisoformat` takes many spellings, and more with each version of Python.
-    if time.tzinfo is None or spell(time) != text:
-        raise ValueError(f"{text!r} is not spelled {spell(_EPOCH)!r}, as times are here")
-    return time.astimezone(UTC)
+    match = _FILE_TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not spelled {format_file_time(_EPOCH)!r}, as times are here")
+    year, month, day, hour, minute, second, microsecond = map(int, match.groups())
+    return datetime(year, month, day, hour, minute, second, microsecond, UTC)
 
 
 def _in_utc(time: datetime) -> datetime:

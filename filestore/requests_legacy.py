@@ -46,7 +46,7 @@ __all__ = ["LegacyRequests"]
 
 @dataclass(frozen=True, slots=True)
 class _ItemTexts:
-    """How upstream wraps the failures of one item: a bulk insert names its index, the internal PUT does not."""
+    """How upstream wraps the failures of one item of a bulk insert; `{}` stands for its index."""
 
     deserialize: str
     input: str
@@ -54,14 +54,20 @@ class _ItemTexts:
     output: str
 
 
-def _bulk_texts(kind: str, index: int) -> _ItemTexts:
-    is_chat = kind == "chat"
-    return _ItemTexts(
-        deserialize=f"Failed to deserialize {kind} datapoint {index}: ",
-        input=f"Failed to validate {'chat ' if is_chat else ''}input for datapoint {index}: ",
-        resolve=f"Failed to lazily resolve chat input for datapoint {index}: " if is_chat else "",
-        output=f"Failed to validate chat output for datapoint {index}: ",
-    )
+_BULK_TEXTS = {
+    "chat": _ItemTexts(
+        deserialize="Failed to deserialize chat datapoint {}: ",
+        input="Failed to validate chat input for datapoint {}: ",
+        resolve="Failed to lazily resolve chat input for datapoint {}: ",
+        output="Failed to validate chat output for datapoint {}: ",
+    ),
+    "json": _ItemTexts(
+        deserialize="Failed to deserialize json datapoint {}: ",
+        input="Failed to validate input for datapoint {}: ",
+        resolve="",
+        output="Failed to validate chat output for datapoint {}: ",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +101,26 @@ class LegacyRequests:
             function = self.config.get_item_function(name, reader.value.get("type"))
         except UnknownFunctionError as error:
             raise RequestError(f"Failed to get function config for datapoint {index}: {error}") from None
-        texts = _bulk_texts(function.type, index)
+        texts = _BULK_TEXTS[function.type]
         attachments = Attachments(self.directory)
         parser = InputParser(Dialect.LEGACY, attachments)
-        with_prefix = _Prefix(texts.deserialize)
-        with with_prefix:
+        with _Prefix(texts.deserialize, index):
             value = reader.require("input", parser.parse)
             common = self._common(name, new_id, value, created_at(new_id), reader)
             tools = _parse_tool_fields(reader) if function.type == "chat" else ToolParams()
             common["name"] = reader.take("name", expect_text)
-        with _Prefix(texts.input):
+        with _Prefix(texts.input, index):
             validate_input(value, function)
         if parser.deferred is not None:
-            raise RequestError(f"{texts.resolve}{parser.deferred.reason}")
+            raise RequestError(f"{texts.resolve.format(index)}{parser.deferred.reason}")
         output = reader.value.get("output")
+        prefix = _Prefix(texts.output, index)
         if function.type == "json":
             schema = reader.value.get("output_schema")
             schema = function.output_schema if schema is None else schema
-            return self._json(common, output, schema, texts.output), attachments.files
+            return self._json(common, output, schema, prefix), attachments.files
         params, available = resolve_tool_params_legacy(tools, function, self.config)
-        return self._chat(common, output, params, available, texts.output), attachments.files
+        return self._chat(common, output, params, available, prefix), attachments.files
 
     def parse_put(self, body: JSONValue, datapoint_id: uuid.UUID, now: datetime) -> tuple[Datapoint, dict[str, bytes]]:
         """Check the body of the internal PUT, whose id the client chose.
@@ -145,8 +151,8 @@ class LegacyRequests:
         validate_input(value, function)
         output = reader.value.get("output")
         if is_chat:
-            return self._chat(common, output, params, available, ""), attachments.files
-        return self._json(common, output, schema, ""), attachments.files
+            return self._chat(common, output, params, available, _Prefix("")), attachments.files
+        return self._json(common, output, schema, _Prefix("")), attachments.files
 
     def _parse_tool_params(self, value: JSONValue) -> tuple[ToolParams, list[Tool]]:
         return parse_tool_params_legacy(value, self.config)
@@ -164,18 +170,18 @@ class LegacyRequests:
         }
 
     def _chat(
-        self, common: dict[str, Any], output: JSONValue, params: ToolParams, available: list[Tool], prefix: str
+        self, common: dict[str, Any], output: JSONValue, params: ToolParams, available: list[Tool], prefix: _Prefix
     ) -> ChatDatapoint:
         blocks = None
         if output is not None:
-            with _Prefix(prefix):
+            with prefix:
                 blocks = parse_demonstration(output, available)
         return ChatDatapoint(**common, output=blocks, **tool_fields(params))
 
-    def _json(self, common: dict[str, Any], output: JSONValue, schema: JSONValue, prefix: str) -> JsonDatapoint:
+    def _json(self, common: dict[str, Any], output: JSONValue, schema: JSONValue, prefix: _Prefix) -> JsonDatapoint:
         if output is None:
             return JsonDatapoint(**common, output_schema=schema)
-        with _Prefix(prefix):
+        with prefix:
             try:
                 compile_schema(schema).validate(output)
             except SchemaCompileError as error:
@@ -189,17 +195,25 @@ _PUT_FIELDS = ("function_name", "input", "output", "tags", "auxiliary", "is_cust
 
 
 class _Prefix:
-    """Puts upstream's words in front of the request errors raised in its block."""
+    """Puts upstream's words in front of the request errors raised in its block.
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    Args:
+        text: The words.
+        index: What stands for `{}` in them: the item that they are about.
+    """
+
+    __slots__ = ("_index", "_text")
+
+    def __init__(self, text: str, index: int = 0) -> None:
+        self._text = text
+        self._index = index
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self.prefix and isinstance(error, RequestError):
-            raise RequestError(f"{self.prefix}{error}") from None
+        if self._text and isinstance(error, RequestError):
+            raise RequestError(f"{self._text.format(self._index)}{error}") from None
 
 
 def _parse_tool_fields(reader: ObjectReader) -> ToolParams:

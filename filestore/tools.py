@@ -5,7 +5,7 @@ Tools are late-bound: a datapoint names the configured tools it allows and spell
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from filestore.codec import JSONObject, JSONValue, is_same
@@ -172,7 +172,9 @@ def resolve_tool_params_legacy(
     Raises:
         RequestError: An allowed tool is not configured, a display name stands twice, or a specific choice is not there.
     """
-    keys = request.allowed_tools if request.allowed_tools is not None else list(function.tools)
+    keys: Sequence[str] = function.tools if request.allowed_tools is None else request.allowed_tools
+    if not keys and not request.additional_tools and not isinstance(request.tool_choice or function.tool_choice, dict):
+        return ToolParams(), []
     tools = [config.get_tool(key) for key in keys] + [_tool_of(tool) for tool in request.additional_tools]
     names = [tool.name for tool in tools]
     _refuse_duplicates(names)

@@ -253,7 +253,10 @@ class FaultyDisk(Disk):
             self.fault.strike(path)
         super().remove_tree(path)
 
-    def sync_directories(self, root: str, paths: Any) -> None:
+    def sync_file(self, path: str) -> None:
+        self.fault.strike(path)
+
+    def sync_directories(self, paths: Any) -> None:
         for path in paths:
             self.fault.strike(path)
 

@@ -78,7 +78,47 @@ def to_json_value(obj: object, pointer: Iterable[str | int] = ()) -> JSONValue:
     >>> to_json_value({"ids": (UUID(int=7),)})
     {'ids': ['00000000-0000-0000-0000-000000000007']}
     """
-    return _Converter().convert(obj, tuple(pointer))
+    try:
+        return _copy_plain(obj, MAX_DEPTH)
+    except (_NotPlainError, UnicodeEncodeError):
+        return _Converter().convert(obj, tuple(pointer))
+
+
+class _NotPlainError(Exception):
+    """Something that is not exactly of a JSON type, or is no JSON value at all: it takes a closer look."""
+
+
+def _copy_plain(obj: object, levels: int) -> JSONValue:
+    """Return a deep copy of what is exactly of the JSON types, as nearly all is; it keeps no places for errors.
+
+    Args:
+        obj: What the caller passed.
+        levels: How many it may nest.
+
+    Raises:
+        _NotPlainError: It is not.
+        UnicodeEncodeError: It holds a lone surrogate.
+    """
+    if type(obj) is str:
+        if not obj.isascii():
+            obj.encode()
+        return obj
+    if type(obj) is dict and levels:
+        copy: JSONObject = {}
+        for key, item in obj.items():
+            if type(key) is not str or not (key.isascii() or key.encode()):
+                raise _NotPlainError
+            copy[key] = item if type(item) is str and item.isascii() else _copy_plain(item, levels - 1)
+        return copy
+    if type(obj) is list and levels:
+        return [_copy_plain(item, levels - 1) for item in obj]
+    if obj is None or type(obj) is bool:
+        return obj
+    if type(obj) is int and -(2**63) <= obj < 2**64:
+        return obj
+    if type(obj) is float and math.isfinite(obj):
+        return obj
+    raise _NotPlainError
 
 
 class _Converter:

@@ -15,7 +15,7 @@ from filestore.functions import FunctionConfig
 from filestore.ids import file_name, is_datapoint_id
 from filestore.shapes import expect_list, expect_object
 from filestore.storage.change import Change, Replaced
-from filestore.storage.layout import Entry, tombstone_name
+from filestore.storage.layout import Entry, tombstone_names
 from filestore.storage.view import DatasetView
 
 __all__ = ["copy_attachments", "find_datapoint", "find_live", "is_live", "put", "stale"]
@@ -61,8 +61,8 @@ def is_live(view: DatasetView, datapoint_id: uuid.UUID) -> bool:
 
 def stale(change: Change, ids: Iterable[uuid.UUID], now: datetime) -> None:
     """Add the tombstones of datapoints to a change."""
-    for datapoint_id in ids:
-        change.puts[Entry("tombstone", tombstone_name(datapoint_id, now))] = b""
+    for name in tombstone_names(ids, now):
+        change.puts[Entry("tombstone", name)] = b""
 
 
 def put(

@@ -36,6 +36,8 @@ class ConfigFiles:
         self._base = os.getcwd()
         self._root = os.path.join(self._base, root)
         self._pattern = None if pattern is None else os.fspath(pattern)
+        self._default = os.path.join(self._root, _DEFAULT_NAME)
+        self._default_shown = self._shown(self._default)
         self._guard = threading.Lock()
         self._known: _Snapshot | None = None
 
@@ -81,8 +83,7 @@ class ConfigFiles:
     def _find_documents(self) -> list[str]:
         """Return the paths of the TOML files, sorted, as they are shown to the user."""
         if self._pattern is None:
-            path = os.path.join(self._root, _DEFAULT_NAME)
-            return [self._shown(path)] if self._is_file(path) else []
+            return [self._default_shown] if self._is_regular(self._default) else []
         documents = sorted({self._shown(path) for path in self._matches(self._pattern)})
         if not documents:
             raise ConfigError(self._pattern, "", "matches no file; expected a TOML file, or a glob of several")
@@ -97,12 +98,15 @@ class ConfigFiles:
         return [path for path in matches if self._is_file(path)]
 
     def _is_file(self, path: str) -> bool:
+        return self._is_regular(os.path.join(self._base, path))
+
+    def _is_regular(self, place: str) -> bool:
         try:
-            return stat.S_ISREG(os.stat(os.path.join(self._base, path)).st_mode)
+            return stat.S_ISREG(os.stat(place).st_mode)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):  # the last for a `*` on Windows
                 return False
-            raise _unreadable(self._shown(path), error) from error
+            raise _unreadable(self._shown(place), error) from error
 
     def _shown(self, path: str) -> str:
         """Return a path as errors name it: relative to the current directory where it lies below it."""

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
@@ -203,34 +203,34 @@ class Dataset:
             CommittedError: The change happened, but its last steps are left to the next writer.
             StorageError: The file system refused; nothing happened.
         """
-        self.exists()
+        is_there = self.exists()
         with self._explained():
-            self._prepare()
+            self._prepare(is_root_there=is_there)
             self._store.find_root(self._disk)
             return self._write_locked(plan)
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
         with self._locked():
-            self._journal.recover()
+            sequence = self._journal.come_to_rest()
             for _ in range(_MAX_RESTARTS):
                 try:
-                    change, result = plan(self._view(self._journal.sequence()))
+                    change, result = plan(self._view(sequence))
                     if change.puts or change.removed:
-                        self._commit(change)
+                        self._commit(change, sequence)
                     return result
                 except (ChangedMeanwhileError, FileNotFoundError):
                     time.sleep(_READ_PAUSES[0])
+                    sequence = self._journal.come_to_rest()
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
 
-    def _commit(self, change: Change) -> None:
-        is_there = self._disk.status(self.layout.path) is not None
-        if is_there and (self._journal.sequence().number or self._holds_json(self.layout.path)):
-            self._journal.commit(change)
+    def _commit(self, change: Change, sequence: Sequence) -> None:
+        is_there = not self._disk.is_free(self.layout.path)
+        if is_there and (sequence.number or self._holds_json(self.layout.path)):
+            self._journal.commit(change, sequence)
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
                 self._refuse_clash()
-
-                self._journal.commit(change)
+                self._journal.commit(change, sequence)
         self._index.names.expect(entry.name.removesuffix(".json") for entry in change.puts if entry.kind == "datapoint")
 
     def recover(self, decision: Decision | None = None) -> bool:
@@ -245,18 +245,16 @@ class Dataset:
             with self._locked():
                 return self._journal.recover(decision)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with writer_lock(self.layout.lock).hold(self._lock_timeout):
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        return writer_lock(self.layout.lock).hold(self._lock_timeout)
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, is_root_there: bool) -> None:
         """Make the places that a write needs outside the dataset itself."""
         internal = f"{self.layout.root}/{INTERNAL}"
-        gained = self._disk.make_directories(self.layout.root)
+        gained = [] if is_root_there else self._disk.make_directories(self.layout.root)
         parents = {internal: self.layout.root, self.layout.internal: internal}
         gained += [parent for path, parent in parents.items() if self._disk.make_directory(path)]
-        self._disk.sync_directories(self.layout.root, gained)
+        self._disk.sync_directories(gained)
         ignore = self._disk.status(f"{internal}/.gitignore")
         if ignore is None or ignore.st_size == 0:  # a crash may have come between any two of these steps
             self._disk.overwrite(f"{internal}/.gitignore", b"*\n")

@@ -10,9 +10,14 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 __all__ = ["YOUNG_NS", "Disk", "Signature", "is_young", "signature"]
 
@@ -25,8 +30,8 @@ YOUNG_NS = 20_000_000
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
-_SYNCFS_FROM = 8
-"""From this many files on, one `syncfs` is cheaper than an fsync for each."""
+_SYNCFS_FROM = 3
+"""From this many files on, one `syncfs` is cheaper than an fsync for each and one for their directory."""
 
 
 def signature(status: os.stat_result) -> Signature:
@@ -62,6 +67,10 @@ class Disk:
             return os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def is_free(self, path: str) -> bool:
+        """Tell whether nothing lies at `path`, for less than `status`; a link that leads nowhere is nothing here."""
+        return not os.access(path, os.F_OK)
 
     def check_directory(self, path: str) -> os.stat_result | None:
         """Return the status of a directory, or None where there is none.
@@ -113,9 +122,11 @@ class Disk:
         Raises:
             OSError: A link or a file is in the way, or the file system refuses.
         """
+        if self.check_directory(path) is not None:  # nearly always: this costs less than to be refused
+            return False
         try:
             os.mkdir(path)
-        except FileExistsError:
+        except FileExistsError:  # another process was faster
             self.check_directory(path)
             return False
         return True
@@ -152,16 +163,17 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def write_all_new(self, root: str, files: Mapping[str, bytes], modes: Mapping[str, int]) -> None:
-        """Write files that must not exist yet and make their content durable, once for all.
+    def write_all_new(self, directories: Sequence[str], files: Mapping[str, bytes], modes: Mapping[str, int]) -> None:
+        """Write files that must not exist yet and make their content and names durable, once for all.
 
         Args:
-            root: A directory on their file system.
+            directories: Those whose names are to be made durable, the files' own among them; on one file system.
             files: Path to bytes.
             modes: Permission bits for those that must not get what the umask leaves.
         """
         one_sync = self.durable and sys.platform == "linux" and len(files) >= _SYNCFS_FROM
-        watched = os.open(root, os.O_RDONLY) if one_sync else None  # before the writes, so that it reports their errors
+        # Opened before the writes, so that it reports their errors.
+        watched = os.open(directories[0], os.O_RDONLY | os.O_DIRECTORY) if one_sync else None
         try:
             for path, data in files.items():
                 self.write_new(path, data, modes.get(path), sync=not one_sync)
@@ -170,6 +182,13 @@ class Disk:
         finally:
             if watched is not None:
                 os.close(watched)
+        if watched is None:
+            self.sync_directories(directories)
+
+    def sync_file(self, path: str) -> None:
+        """Make the content of a file durable, and that it exists."""
+        if self.durable:
+            self._sync(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Write a few bytes at the start of a file in one call, making it where it is missing; never durable."""
@@ -215,28 +234,39 @@ class Disk:
         if not stat.S_ISDIR(status.st_mode):
             self.remove(path)
             return
-        for name in self.names(path):
-            self.remove_tree(f"{path}/{name}")
+        with os.scandir(path) as entries:
+            children = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for child, is_directory in children:
+            if is_directory:
+                self.remove_tree(child)
+            else:
+                self.remove(child)
         os.rmdir(path)
 
-    def sync_directories(self, root: str, paths: Iterable[str]) -> None:
-        """Make the names in directories durable; `root` is a directory on their file system."""
+    def sync_directories(self, paths: Iterable[str]) -> None:
+        """Make the names in directories of one file system durable, as far as they are still there."""
         if not self.durable or sys.platform == "win32":
             return
         unique = list(dict.fromkeys(paths))
-        if sys.platform == "linux" and len(unique) >= _SYNCFS_FROM:
-            unique, one_sync = [root], True
-        else:
-            one_sync = False
+        one_sync = sys.platform == "linux" and len(unique) >= _SYNCFS_FROM
         for path in unique:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
             try:
-                if one_sync:
-                    _sync_file_system(descriptor)
-                else:
-                    _sync_descriptor(descriptor)
-            finally:
-                os.close(descriptor)
+                self._sync(path, os.O_RDONLY | os.O_DIRECTORY, everything=one_sync)
+            except FileNotFoundError:  # git removes a directory with the last file in it
+                continue
+            if one_sync:
+                return
+
+    @staticmethod
+    def _sync(path: str, flags: int, *, everything: bool = False) -> None:
+        descriptor = os.open(path, flags | _NOFOLLOW | _BINARY)
+        try:
+            if everything:
+                _sync_file_system(descriptor)
+            else:
+                _sync_descriptor(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _read_rest(descriptor: int) -> bytes:
@@ -264,7 +294,13 @@ def _sync_descriptor(descriptor: int) -> None:
 def _sync_file_system(descriptor: int) -> None:
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(descriptor) != 0:
+    if _libc().syncfs(descriptor) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)

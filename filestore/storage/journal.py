@@ -2,6 +2,10 @@
 
 The caller holds the dataset's lock throughout. Until the rename of `stage-<n>` to `pending` nothing has happened; from
 it on everything has, and what is not yet in its place is put there by whoever holds the lock next.
+
+A change of one file needs no manifest: its one rename is all of it. A single tombstone needs no staging either: an
+empty file is whole as soon as its name is there, so making it under that name is the whole change, and a crash leaves
+it made or not made. Between the two steps of the sequence number readers wait for it as for any other change.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ __all__ = ["ChangedMeanwhileError", "Decision", "Journal", "Sequence"]
 
 Decision = Literal["apply", "discard"]
 _MANIFEST = "manifest.json"
+_LASTING = frozenset({"lock", "seq"})
+"""What a dataset's internal directory holds between two writes."""
 _SEQUENCE = struct.Struct("<Qq")
 _MAX_SEQUENCE = 1 << 62
 """A number that no store has reached: whoever wrote it was not the store."""
@@ -98,23 +104,48 @@ class Journal:
 
     # --- committing
 
-    def commit(self, change: Change) -> None:
+    def commit(self, change: Change, sequence: Sequence) -> None:
         """Make a change happen.
+
+        Args:
+            change: At least one file to write or to remove.
+            sequence: The sequence number, settled.
 
         Raises:
             ChangedMeanwhileError: A file it replaces is not in the state it was read in; nothing happened.
             OSError: The file system refused; nothing happened.
             CommittedError: The change happened, and its last steps are left to the next writer.
         """
-        number = self.sequence().number
-        new_directories = self._make_directories([*change.puts])
-        if len(change.puts) == 1 and not change.removed:
-            self._commit_one(change, number, new_directories)
-        else:
+        number = sequence.number
+        new_directories = self._make_directories(change.puts, is_first=number == 0)
+        if len(change.puts) > 1 or change.removed:
             self._commit_many(change, number, new_directories)
-
-    def _commit_one(self, change: Change, number: int, new_directories: list[str]) -> None:
+            return
         ((entry, data),) = change.puts.items()
+        if entry.kind == "tombstone":
+            self._commit_tombstone(entry, number, new_directories)
+        else:
+            self._commit_one(change, entry, data, number, new_directories)
+
+    def _commit_tombstone(self, entry: Entry, number: int, new_directories: list[str]) -> None:
+        path = self.layout.final(entry)
+        self._write_sequence(number + 1)
+        try:
+            self.disk.write_new(path, b"")
+        except BaseException as error:
+            if isinstance(error, OSError) and not isinstance(error, FileExistsError) and not self.disk.is_free(path):
+                raise self._committed(error) from error  # made, and then refused: it is there for every reader
+            self._write_sequence(number + 2)
+            if isinstance(error, FileExistsError):
+                raise ChangedMeanwhileError(entry.name) from error
+            raise
+        try:
+            self.disk.sync_file(path)
+            self._settle(number, [self.layout.parent(entry), *new_directories])
+        except OSError as error:
+            raise self._committed(error) from error
+
+    def _commit_one(self, change: Change, entry: Entry, data: bytes, number: int, new_directories: list[str]) -> None:
         stage = f"{self.layout.internal}/stage-{number}"
         replaced = change.replaced.get(entry)
         try:
@@ -146,17 +177,17 @@ class Journal:
         modes = {f"{stage}/{entry.staged_name}": replaced.mode for entry, replaced in change.replaced.items()}
         try:
             self.disk.make_directory(stage)
-            self.disk.write_all_new(self.layout.root, {**files, f"{stage}/{_MANIFEST}": pending.render()}, modes)
-            self.disk.sync_directories(self.layout.root, [stage, *new_directories])
+            files[f"{stage}/{_MANIFEST}"] = pending.render()
+            self.disk.write_all_new([stage, *new_directories], files, modes)
             self._check_unchanged(change)
             self.disk.rename(stage, self.layout.pending)
         except BaseException:
             self._discard(stage)
             raise
         try:
-            self.disk.sync_directories(self.layout.root, [self.layout.internal])
+            self.disk.sync_directories([self.layout.internal])
             self._write_sequence(number + 1)
-            self._settle(number, self._apply(pending, change.replaced))
+            self._settle(number, self._apply(pending, change.replaced), is_pending=True)
         except OSError as error:
             raise self._committed(error) from error
 
@@ -171,13 +202,12 @@ class Journal:
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
             is_new = entry.kind == "datapoint" and entry not in change.replaced
-            if is_new and self.disk.status(self.layout.final(entry)) is not None:
+            if is_new and not self.disk.is_free(self.layout.final(entry)):
                 raise ChangedMeanwhileError(entry.name)
 
-    def _make_directories(self, entries: Iterable[Entry]) -> list[str]:
+    def _make_directories(self, entries: Iterable[Entry], *, is_first: bool = False) -> list[str]:
         """Make the directories the entries go into; return those that gained a directory."""
         gained: dict[str, None] = {}
-        is_first = self.sequence().number == 0
         parents = dict.fromkeys(self.layout.parent(entry) for entry in entries)
         for path in dict.fromkeys(step for parent in parents for step in self._steps(parent)):
             # What an earlier write made and then failed may not be durable: at first nothing is taken for it.
@@ -204,15 +234,15 @@ class Journal:
             staged, final = self.staged(entry), self.layout.final(entry)
             if replaced is None and not self._is_staged(staged):
                 continue
-            if entry.kind == "datapoint" and not self._is_as_read(final, digest, (replaced or {}).get(entry)):
+            if entry.kind == "datapoint" and not self._is_as_read(entry, digest, replaced):
                 final = self._free_draft(entry)
-            self._place(entry, staged, final)
-            directories[self.layout.parent(entry)] = None
+            gained = self._place(entry, staged, final)
+            directories.update(dict.fromkeys([self.layout.parent(entry), *gained]))
         for entry in pending.removed:
             self._check_steps(entry)
             self.disk.remove(self.layout.final(entry))
             directories[self.layout.parent(entry)] = None
-        return [path for path in directories if self.disk.check_directory(path) is not None]
+        return list(directories)
 
     def _is_staged(self, staged: str) -> bool:
         status = self.disk.status(staged)
@@ -220,24 +250,30 @@ class Journal:
             raise OSError(f"{staged} is not a regular file")
         return status is not None
 
-    def _is_as_read(self, final: str, digest: str | None, replaced: Replaced | None) -> bool:
+    def _is_as_read(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
         """Tell whether a file is still the one that the change was computed from; a later hand edit stays."""
+        final = self.layout.final(entry)
         if replaced is None:
             return self.digest(final) == digest
+        if entry not in replaced:
+            return self.disk.is_free(final)
         status = self.disk.status(final)
-        return status is not None and signature(status) == replaced.signature
+        return status is not None and signature(status) == replaced[entry].signature
 
     def _check_steps(self, entry: Entry) -> None:
         """Refuse to follow a link on the way to an entry."""
         for path in self._steps(self.layout.parent(entry)):
             self.disk.check_directory(path)
 
-    def _place(self, entry: Entry, staged: str, final: str) -> None:
+    def _place(self, entry: Entry, staged: str, final: str) -> list[str]:
+        """Move a staged file into its place; return the directories that gained one for it."""
         try:
             self.disk.rename(staged, final)
         except FileNotFoundError:  # git has removed the directory, as it does when it removes the last file in it
-            self._make_directories([entry])
+            gained = self._make_directories([entry])
             self.disk.rename(staged, final)
+            return gained
+        return []
 
     def _free_draft(self, entry: Entry) -> str:
         """Return where to put a datapoint that a hand edit keeps out of its place; no other draft is there."""
@@ -256,17 +292,17 @@ class Journal:
         except FileNotFoundError:
             return None
 
-    def _settle(self, number: int, directories: list[str]) -> None:
+    def _settle(self, number: int, directories: list[str], *, is_pending: bool = False) -> None:
         """Make an applied change durable and close it."""
-        self.disk.sync_directories(self.layout.root, directories)
-        if self.has_pending():
+        self.disk.sync_directories(directories)
+        if is_pending:
             trash = f"{self.layout.internal}/stage-{number}"
             self.disk.rename(self.layout.pending, trash)
             self.disk.remove_tree(trash)
         self._write_sequence(number + 2)
 
     def _write_sequence(self, number: int) -> None:
-        status = self.disk.status(self.layout.path)
+        status = self.disk.status(self.layout.path) if number % 2 == 0 else None  # what is half done has no time yet
         mtime_ns = status.st_mtime_ns if status is not None else 0
         self.disk.overwrite(self.layout.sequence, _SEQUENCE.pack(number, mtime_ns))
 
@@ -306,6 +342,15 @@ class Journal:
             self._write_sequence(number + 1)
         return is_pending
 
+    def come_to_rest(self) -> Sequence:
+        """Recover where that is needed, and return the settled sequence number."""
+        sequence = self.sequence()
+        is_at_rest = sequence.is_settled and set(self.disk.names(self.layout.internal)) <= _LASTING
+        if is_at_rest:
+            return sequence
+        self.recover()
+        return self.sequence()
+
     def _recover_pending(self, number: int, decision: Decision | None) -> None:
         try:
             pending = self.pending()
@@ -328,12 +373,12 @@ class Journal:
             self._give_up(number)
             return
         self._write_sequence(number)
-        self._make_directories(pending.puts)  # git may have removed them with their last tracked file
-        self._settle(number - 1, self._apply(pending, None))
+        gained = self._make_directories(pending.puts)  # git may have removed them with their last tracked file
+        self._settle(number - 1, [*self._apply(pending, None), *gained], is_pending=True)
 
     def _give_up(self, number: int) -> None:
         self._write_sequence(number)
-        self._settle(number - 1, [])
+        self._settle(number - 1, [], is_pending=True)
 
     def _refuse_half(self, pending: Pending) -> None:
         """Refuse to give up a change of which a part is in place: half of it would stay.

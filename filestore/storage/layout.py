@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.ids import file_name, format_file_time, parse_file_time, spell_dataset_name
 
-__all__ = ["DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_name"]
+__all__ = ["DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_names"]
 
 INTERNAL = ".filestore"
 """Locks, staging and caches: never committed, nothing in it trusted beyond ids and kinds."""
@@ -137,9 +138,10 @@ class DatasetLayout(NamedTuple):
         return path.removeprefix(f"{self.root}/")
 
 
-def tombstone_name(datapoint_id: uuid.UUID, staled_at: datetime) -> str:
-    """Return the name of a tombstone."""
-    return f"{datapoint_id}@{format_file_time(staled_at)}"
+def tombstone_names(ids: Iterable[uuid.UUID], staled_at: datetime) -> list[str]:
+    """Return the names of the tombstones of datapoints that were deleted together."""
+    time = format_file_time(staled_at)
+    return [f"{datapoint_id}@{time}" for datapoint_id in ids]
 
 
 def parse_tombstone_name(name: str) -> tuple[uuid.UUID, datetime] | None:
@@ -148,6 +150,6 @@ def parse_tombstone_name(name: str) -> tuple[uuid.UUID, datetime] | None:
     if match is None:
         return None
     try:
-        return uuid.UUID(match.group(1)), parse_file_time(match.group(2))
+        return uuid.UUID(int=int(match[1].replace("-", ""), 16)), parse_file_time(match[2])
     except ValueError:
         return None

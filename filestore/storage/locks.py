@@ -2,31 +2,115 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from filestore.errors import LockTimeoutError
+
+if sys.platform != "win32":
+    import fcntl
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 __all__ = ["WriterLock", "writer_lock"]
 
 POLL_SECONDS = 0.002
 
 
+class _FileLock:
+    """The lock on a file that one process holds: flock(2) on POSIX, as filelock takes it, and filelock elsewhere.
+
+    The file is locked as filelock locks it, so that processes that use filelock are kept out, and no link is followed;
+    its own bookkeeping costs as much as the whole rest of a small write.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._portable: BaseFileLock | None = None
+
+    def acquire(self, timeout: float) -> bool:
+        """Take the lock, waiting for so many seconds at most; tell whether it is ours.
+
+        Raises:
+            OSError: The file cannot be opened, or the file system knows no locks.
+        """
+        if sys.platform == "win32":
+            return self._acquire_portably(timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                if self._try():
+                    return True
+            except OSError as error:
+                if error.errno != errno.ENOSYS:
+                    raise
+                return self._acquire_portably(timeout)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return False
+            time.sleep(min(POLL_SECONDS, remaining))
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._portable is not None:
+            self._portable.release()
+        elif self._descriptor is not None and sys.platform != "win32":
+            # Closing would not do where a child that was forked meanwhile shares the lock.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self.close()
+
+    def close(self) -> None:
+        """Close the file without giving up the lock of the process that opened it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _try(self) -> bool:
+        if sys.platform == "win32":
+            return False
+        with _opening:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        is_held = False
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_held = os.fstat(self._descriptor).st_nlink > 0  # else somebody has removed it in between
+        except (BlockingIOError, PermissionError):  # both say that another process has it
+            pass
+        finally:
+            if not is_held:
+                self.close()
+        return is_held
+
+    def _acquire_portably(self, timeout: float) -> bool:
+        from filelock import FileLock, Timeout
+
+        if self._portable is None:
+            self._portable = FileLock(self._path, thread_local=False, poll_interval=POLL_SECONDS)
+        try:
+            self._portable.acquire(timeout=timeout)
+        except Timeout:
+            return False
+        return True
+
+
 class WriterLock:
     """The lock of one dataset. Holding it is the only proof that no other writer lives."""
 
     def __init__(self, path: str) -> None:
-        from filelock import FileLock  # reads take no lock as a rule, and it is slow to load
 
         self._path = path
         self._guard = threading.Lock()
         self._is_held = False
         self._waiting: deque[threading.Lock] = deque()
-        self._file = FileLock(path, thread_local=False, poll_interval=POLL_SECONDS)
+        self._file = _FileLock(path)
 
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:
@@ -39,21 +123,21 @@ class WriterLock:
             LockTimeoutError: Others held it for longer.
             OSError: The lock file cannot be opened.
         """
-        from filelock import Timeout
-
         deadline = time.monotonic() + timeout
         self._enter_queue(timeout)
         try:
-            try:
-                self._file.acquire(timeout=max(deadline - time.monotonic(), 0.0))
-            except Timeout:
-                raise self._timed_out(timeout) from None
+            if not self._file.acquire(max(deadline - time.monotonic(), 0.0)):
+                raise self._timed_out(timeout)
             try:
                 yield
             finally:
                 self._file.release()
         finally:
             self._leave_queue()
+
+    def forget(self) -> None:
+        """Have no part any more in the lock of the process that this one was forked from."""
+        self._file.close()
 
     def _enter_queue(self, timeout: float) -> None:
         with self._guard:
@@ -84,6 +168,8 @@ class WriterLock:
 
 _locks: dict[str, WriterLock] = {}
 _locks_guard = threading.Lock()
+_opening = threading.RLock()
+"""Held while a lock file is opened, and during a fork: each child then knows what it has inherited."""
 
 
 def writer_lock(path: str) -> WriterLock:
@@ -94,10 +180,14 @@ def writer_lock(path: str) -> WriterLock:
 
 def _forget_locks() -> None:
     """Start afresh in a forked child: the parent's threads, and their turns, are not there."""
-    global _locks_guard
-    _locks_guard = threading.Lock()
+    global _locks_guard, _opening
+    _locks_guard, _opening = threading.Lock(), threading.RLock()
+    for lock in _locks.values():
+        lock.forget()
     _locks.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_locks)
+    os.register_at_fork(
+        before=lambda: _opening.acquire(), after_in_parent=lambda: _opening.release(), after_in_child=_forget_locks
+    )

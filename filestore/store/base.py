@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -83,14 +83,17 @@ class StoreBase:
     def _lists(self, view: DatasetView) -> Lists:
         return Lists(view, self._load_config)
 
-    def _stale(self, dataset_name: str, find_live: Callable[[DatasetView], list[uuid.UUID]]) -> int:
-        """Soft-delete the live datapoints that `find_live` names, without looking into their files."""
+    def _stale(self, dataset_name: str, iter_live: Callable[[DatasetView], Iterable[uuid.UUID]]) -> int:
+        """Soft-delete the live datapoints that `iter_live` names, without looking into their files.
+
+        Where it names none nothing is written, not even a lock.
+        """
         dataset = self._datasets.find(dataset_name)
-        if dataset is None or not dataset.read(find_live):
+        if dataset is None or dataset.read(lambda view: next(iter(iter_live(view)), None)) is None:
             return 0
 
         def plan(view: DatasetView) -> tuple[Change, int]:
-            live = find_live(view)
+            live = list(iter_live(view))
             change = Change()
             changes.stale(change, live, self._clock())
             return change, len(live)

@@ -196,7 +196,7 @@ class V1Operations(StoreBase):
         self._datasets.get(dataset_name)
         if not wanted:
             raise RequestError("ids must be a non-empty list")
-        return self._stale(dataset_name, lambda view: [one for one in wanted if changes.is_live(view, one)])
+        return self._stale(dataset_name, lambda view: (one for one in wanted if changes.is_live(view, one)))
 
     def clone_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID | None]:
         """Copy live datapoints of any dataset into one.
