@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue, dumps, loads_file
@@ -159,15 +159,13 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
         ShapeError: The value is no datapoint; the pointer leads to the mistake.
     """
     envelope = expect_object(value, "a datapoint object")
-    if not envelope.keys() <= _KEYS:
-        ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
-    is_chat = _parse_kind(envelope, context) == "chat"
+    kind = envelope.get("type")
+    if kind not in ("chat", "json"):
+        kind = _find_kind(envelope, context)
     fields: dict[str, Any] = {"dataset_name": context.dataset_name, "id": datapoint_id}
-    parsers = _CHAT_PARSERS if is_chat else _JSON_PARSERS
+    parsers = _CHAT_PARSERS if kind == "chat" else _JSON_PARSERS
     if not envelope.keys() <= parsers.keys():
-        key = next(key for key in envelope if key not in parsers)
-        kind = "chat" if is_chat else "json"
-        raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True)
+        _refuse_keys(envelope, parsers)
     key = ""
     try:
         for key, item in envelope.items():  # only what is there: most of the keys are rare
@@ -182,13 +180,20 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     fields["input"] = _parse_input(envelope["input"], context.dataset_name)
     if "updated_at" not in fields:
         fields["updated_at"] = created_at(datapoint_id)
-    return ChatDatapoint.from_fields(fields) if is_chat else _parse_json(ObjectReader(envelope), fields, context)
+    return ChatDatapoint.from_fields(fields) if kind == "chat" else _parse_json(ObjectReader(envelope), fields, context)
 
 
-def _parse_kind(envelope: JSONObject, context: FileContext) -> str:
+def _refuse_keys(envelope: JSONObject, parsers: _Parsers) -> NoReturn:
+    ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
+    key = next(key for key in envelope if key not in parsers)
+    kind = "chat" if parsers is _CHAT_PARSERS else "json"
+    raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True)
+
+
+def _find_kind(envelope: JSONObject, context: FileContext) -> str:
+    """Return the kind of datapoint that a function is for where the file does not say it."""
+    ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
     kind = envelope.get("type")
-    if kind == "chat" or kind == "json":
-        return str(kind)
     if kind is not None:
         shown = kind if isinstance(kind, str) else describe(kind)
         raise ShapeError(f"unknown variant `{shown}`, expected `chat` or `json`", ("type",))
@@ -254,7 +259,6 @@ _JSON_PARSERS: _Parsers = {
     **_COMMON_PARSERS,
     **dict.fromkeys(("output", "output_raw", "output_schema"), ("output", None)),
 }
-_KEYS = frozenset(ENVELOPE)
 _NOT_NULL = frozenset({"function_name", "is_custom"})
 _INPUT_KEYS = frozenset({"system", "messages"})
 _ROLES = ("user", "assistant")

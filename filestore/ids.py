@@ -21,6 +21,7 @@ __all__ = [
     "format_file_time",
     "format_time",
     "format_wire_time",
+    "is_canonical_uuid",
     "is_datapoint_id",
     "is_file_name",
     "parse_canonical_uuid",
@@ -40,9 +41,12 @@ MAX_DIRECTORY_BYTES = 120
 _HYPHENATED = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _UUID = re.compile(rf"(?:urn:uuid:)?({_HYPHENATED})|\{{({_HYPHENATED})\}}|([0-9a-fA-F]{{32}})")
 _NOT_IN_UUID = r"[^0-9a-fA-F-]"
-_FILE_NAME = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json")
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_FILE_NAME = re.compile(rf"({_CANONICAL.pattern})\.json")
 _FILE_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})\.([0-9]{6})Z")
 _WINDOWS_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
+_set_uuid_int = uuid.UUID.__dict__["int"].__set__
+_set_uuid_safety = uuid.UUID.__dict__["is_safe"].__set__
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_SECOND = 1579751960
 """The second from which on upstream takes the time in an id for a real one (January 2020)."""
@@ -213,11 +217,17 @@ def file_name(id: uuid.UUID) -> str:
 
 
 def parse_canonical_uuid(text: str) -> uuid.UUID:
-    """Return the UUID that the name of a datapoint's file spells, without checking that again."""
+    """Return the UUID that a text spells of which `is_canonical_uuid` holds, without checking that again."""
     id = uuid.UUID.__new__(uuid.UUID)
-    # As unpickling does, which is three times as fast.
-    id.__setstate__({"int": int(text.replace("-", ""), 16)})  # type: ignore[attr-defined]  # not in the stubs
+    # Past `UUID.__init__`, which looks for what cannot be here: five times as fast.
+    _set_uuid_int(id, int(text.replace("-", ""), 16))
+    _set_uuid_safety(id, uuid.SafeUUID.unknown)
     return id
+
+
+def is_canonical_uuid(text: str) -> bool:
+    """Tell whether a text spells a UUIDv7 as the names of datapoint files do."""
+    return _CANONICAL.fullmatch(text) is not None
 
 
 def is_file_name(name: str) -> bool:

@@ -43,8 +43,8 @@ STORAGE_FLOORS = [
     {"names", "journal"},
     {"index"},
     {"view"},
-    {"dataset", "changes", "lists", "upkeep"},
-    {"datasets"},
+    {"dataset", "changes", "upkeep"},
+    {"lists", "datasets"},
 ]
 
 

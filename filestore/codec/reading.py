@@ -14,6 +14,7 @@ __all__ = ["BYTE_ORDER_MARK", "loads", "loads_file", "parse_integer", "parse_raw
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _INDENTS = {levels: b"\n" + b"  " * levels for levels in (MAX_DEPTH, FILE_DEPTH)}
+_CANONICAL = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _NEGATIVE_ZERO = r"-0(?=[\s,\]}]|\Z)"
 _STRING_OR_BRACKET = r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]'
 
@@ -109,7 +110,7 @@ def _is_canonical(value: JSONValue, data: bytes, max_depth: int) -> bool:
     if data[-1:] != b"\n" or (_INDENTS.get(max_depth) or b"\n" + b"  " * max_depth) in data:
         return False
     try:
-        return data == orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return data == orjson.dumps(value, option=_CANONICAL)
     except orjson.JSONEncodeError:  # it nests deeper than orjson writes, on one line
         return False
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
@@ -20,6 +20,8 @@ from filestore.storage.locks import writer_lock
 from filestore.storage.view import DatasetView
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from filestore.storage.feed import ChangeFeed
 
 __all__ = ["Dataset", "Shared"]
@@ -48,16 +50,21 @@ class Shared:
         self._root = root
         self._feed: ChangeFeed | None = None
 
-    def find_root(self, disk: Disk) -> bool:
-        """Tell whether the root is there.
+    def check_root(self, disk: Disk) -> None:
+        """Refuse to take a root that has gone away, or is none, for an empty store.
 
         Raises:
-            OSError: It is not a directory.
+            StorageError: It was there and is not any more, or it is not a directory.
         """
-        status = disk.check_directory(self._root)
+        had_root = self.device is not None  # before the look: another thread may just be making it
+        try:
+            status = disk.check_directory(self._root)
+        except OSError as error:
+            raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
         if status is not None:
             self.device = status.st_dev
-        return status is not None
+        elif had_root:
+            raise StorageError(f"The store {self._root} is not there any more")
 
     def get_feed(self) -> ChangeFeed | None:
         """Return the store's feed of changes, or None where there is none to be had."""
@@ -89,14 +96,17 @@ class Dataset:
         self._index = DatasetIndex(layout, disk, store.get_feed, store.budget)
         self._lock_timeout = lock_timeout
         self._store = store
+        self._place: tuple[int, int] | None = None
+        self._explained = _Explained(layout)
 
     def exists(self) -> bool:
         """Tell whether the dataset has a directory, or a committed change that will make it one.
 
         Raises:
             DatasetNameError: Something that is no directory of the store's own is in its place.
+            StorageError: The store itself is gone.
         """
-        with self._explained():
+        with self._explained:
             return self._find_directory() is not None or self._journal.has_pending()
 
     def _find_directory(self) -> os.stat_result | None:
@@ -109,8 +119,12 @@ class Dataset:
             status = self._disk.check_directory(self.layout.path)
         except NotADirectoryError as error:
             raise self._refused(f"{error.strerror}: {self.layout.directory}") from None
-        if status is not None and status.st_dev != self._store.device:
-            raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
+        place = None if status is None else (status.st_dev, status.st_ino)
+        if place is None or place != self._place:  # otherwise it is where it was, and the root above it
+            self._store.check_root(self._disk)
+            if place is not None and place[0] != self._store.device:
+                raise self._refused(f"its directory {self.layout.directory} is on another file system than the store")
+            self._place = place
         return status
 
     def _refused(self, reason: str) -> DatasetNameError:
@@ -118,26 +132,30 @@ class Dataset:
 
     # --- reading
 
-    def read(self, action: Callable[[DatasetView], T]) -> T:
+    def read(self, action: Callable[[DatasetView], T], *, absent: T) -> T:
         """Return what `action` makes of the dataset, seeing every change whole or not at all.
 
         Args:
             action: Reads the view it is given; it may be called more than once.
+            absent: What to return where there is no such dataset.
 
         Raises:
             FilestoreError: What the action raised of a settled dataset.
             StorageError: The file system refused.
         """
-        with self._explained():
-            return self._read_settled(action)
+        with self._explained:
+            return self._read_settled(action, absent)
 
-    def _read_settled(self, action: Callable[[DatasetView], T]) -> T:
+    def _read_settled(self, action: Callable[[DatasetView], T], absent: T) -> T:
         """Read between two writes, without the lock; if they leave no gap, with it."""
         deadline = time.monotonic() + self._lock_timeout
         pauses = iter(_READ_PAUSES)
         watches = self._index.watches
         while True:
-            watches.look(self._find_directory())
+            directory = self._find_directory()
+            if directory is None and not self._journal.has_pending():
+                return absent
+            watches.look(directory)
             before = watches.recall_internal(self._read_settled_sequence)
             view = DatasetView(self._journal, self._index, (before or self._journal.sequence()).mtime_ns)
             try:
@@ -204,9 +222,9 @@ class Dataset:
             StorageError: The file system refused; nothing happened.
         """
         is_there = self.exists()
-        with self._explained():
+        with self._explained:
             self._prepare(is_root_there=is_there)
-            self._store.find_root(self._disk)
+            self._store.check_root(self._disk)
             return self._write_locked(plan)
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
@@ -239,7 +257,7 @@ class Dataset:
         Raises:
             RecoveryNeededError: HEAD has moved since, and no decision is given.
         """
-        with self._explained():
+        with self._explained:
             if not self._check_internal():
                 return False
             with self._locked():
@@ -286,15 +304,20 @@ class Dataset:
         is_directory = self._disk.check_directory(path) is not None
         return is_directory and any(name.endswith(".json") for name in self._disk.names(path))
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Put words to what the operating system refuses."""
-        try:
-            yield
-        except FilestoreError:
-            raise
-        except OSError as error:
-            place = self.layout.shown(str(error.filename)) if error.filename else f"dataset {self.layout.name}"
+
+class _Explained:
+    """Puts words to what the operating system refuses; entered by every operation, and a generator would cost more."""
+
+    def __init__(self, layout: DatasetLayout) -> None:
+        self._layout = layout
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, OSError) and not isinstance(error, FilestoreError):
+            layout = self._layout
+            place = layout.shown(str(error.filename)) if error.filename else f"dataset {layout.name}"
             raise StorageError(f"{place}: {error.strerror or error}") from error
 
 

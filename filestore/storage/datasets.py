@@ -32,7 +32,7 @@ class Datasets:
         self._lock_timeout = lock_timeout
         self._known: dict[str, Dataset] = {}
         self._shared = Shared(root)
-        self._check_root()
+        self._shared.check_root(disk)
 
     def get(self, name: str) -> Dataset:
         """Return the dataset of a name, whether or not it exists.
@@ -42,7 +42,6 @@ class Datasets:
         """
         if not isinstance(name, str):
             raise DatasetNameError(f"Invalid dataset name: {name!r}. A name is text")
-        self._check_root()
         dataset = self._known.get(name)
         if dataset is None:
             layout = DatasetLayout.of(self._root, name)
@@ -61,31 +60,16 @@ class Datasets:
         self._known.clear()
         self._shared.forget_feed()
 
-    def _check_root(self) -> None:
-        """Refuse to take a root that has gone away, or is none, for an empty store.
-
-        Raises:
-            StorageError: It was there and is not any more, or it is not a directory.
-        """
-        had_root = self._shared.device is not None  # before the look: another thread may just be making it
-        try:
-            is_there = self._shared.find_root(self._disk)
-        except OSError as error:
-            raise StorageError(f"The store {self._root} cannot be used: {error.strerror}") from None
-        if had_root and not is_there:
-            raise StorageError(f"The store {self._root} is not there any more")
-
     def find(self, name: str) -> Dataset | None:
-        """Return a dataset that exists; a reserved name is nobody's, and asking for it is no mistake.
+        """Return the dataset of a name, None for a reserved one: it is nobody's, and asking for it is no mistake.
 
         Raises:
             DatasetNameError: The name cannot be a dataset's, for another reason.
         """
         try:
-            dataset = self.get(name)
+            return self.get(name)
         except ReservedDatasetNameError:
             return None
-        return dataset if dataset.exists() else None
 
     def names(self) -> list[str]:
         """Return the names of all dataset directories, sorted; some may hold no live datapoint.
@@ -95,7 +79,7 @@ class Datasets:
         Raises:
             StorageError: The file system refused.
         """
-        self._check_root()
+        self._shared.check_root(self._disk)
         try:
             directories = set(filter(self._is_directory, self._disk.names(self._root)))
             directories.update(filter(self._has_pending, self._disk.names(f"{self._root}/{INTERNAL}")))
@@ -119,8 +103,7 @@ class Datasets:
         dataset_name = parse_directory_name(directory)
         if dataset_name is None or ATTACHMENT_NAME.fullmatch(name) is None:
             return None
-        dataset = self.get(dataset_name)
-        return dataset.read(lambda view: view.find_bytes(Entry("file", name))) if dataset.exists() else None
+        return self.get(dataset_name).read(lambda view: view.find_bytes(Entry("file", name)), absent=None)
 
     def attachment(self, directory: str, path: str) -> bytes:
         """Return the bytes of an attached file.

@@ -12,11 +12,11 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from filestore.codec import JSONValue
+from filestore.datapoint import Datapoint
 from filestore.errors import FileContentError, ShapeError
 from filestore.functions import FunctionConfig
 from filestore.storage.files import Disk, Signature, signature
@@ -39,17 +39,18 @@ _TEXT_BYTES = 128 << 20
 _SIGNATURE = struct.Struct("<QQqq")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What was made of a datapoint's file.
 
     Attributes:
-        row: The datapoint.
+        datapoint: The datapoint.
+        row: What to remember of it.
         signature: The state of the file; None if it was too young to be told from the next.
         is_linked: Whether the file has other names, changes under which nobody tells of.
         is_configured: Whether the function config was needed to read it.
     """
 
+    datapoint: Datapoint
     row: Row
     signature: Signature | None
     is_linked: bool
@@ -170,7 +171,7 @@ class DatasetIndex:
         return self.names.staled_at(one)
 
     def _follow(self, shift: Shift) -> None:
-        gone = [row for one in shift.gone if (row := self._forget(one)) is not None]
+        gone = [row for one in shift.gone for row in self._forget(one)]
         if self.is_complete:
             self.orders.update(gone, ())
             self._unread |= shift.come
@@ -187,6 +188,17 @@ class DatasetIndex:
         """
         self._doubt_configured(source)
         return [self._row(one, source) for one in ids]
+
+    def get(self, one: str, source: Source) -> Row | Datapoint:
+        """Return a live datapoint as its file is, or the row of it; the names are up to date, and the lock is held.
+
+        Raises:
+            FileContentError: The file cannot be read.
+            FileNotFoundError: It is gone.
+        """
+        self._doubt_configured(source)
+        row = self._find_fit(one, source)
+        return row if row is not None and row.texts is not None else self._reread(one, row, source).datapoint
 
     def complete(self, source: Source) -> None:
         """Bring the rows of all live datapoints, and their orders, up to date; the lock is held.
@@ -220,10 +232,13 @@ class DatasetIndex:
         return self._rows[one]
 
     def _row(self, one: str, source: Source) -> Row:
+        row = self._find_fit(one, source)
+        return row if row is not None and row.texts is not None else self._reread(one, row, source).row
+
+    def _find_fit(self, one: str, source: Source) -> Row | None:
+        """Return the row of an id unless it, or its schema, must be read again."""
         row = self._find_valid(one)
-        if row is None or not (row.schema is None or self._is_fit(row.schema, source)):
-            return self._load([one], source)[0]
-        return source.read_row(one).row if row.texts is None else row
+        return row if row is None or row.schema is None or self._is_fit(row.schema, source) else None
 
     def _find_valid(self, one: str) -> Row | None:
         """Return the row of an id unless it must be read again."""
@@ -241,25 +256,33 @@ class DatasetIndex:
         self._checked[one] = self._generation
         return row
 
-    def _load(self, ids: Iterable[str], source: Source) -> list[Row]:
+    def _load(self, ids: Iterable[str], source: Source) -> None:
         gone: list[Row] = []
         come: list[Row] = []
         try:
             for one in ids:
                 reading = source.read_row(one)
-                old = self._forget(one)
-                gone += [] if old is None else [old]
+                gone += self._forget(one)
                 self._remember(one, reading)
                 come.append(reading.row)
         finally:
             if self.is_complete:
                 self.orders.update(gone, come)
-        return come
+
+    def _reread(self, one: str, row: Row | None, source: Source) -> Reading:
+        """Read a file of which no row is valid, or one whose row has no texts: there was no room for them."""
+        reading = source.read_row(one)
+        if row is None:
+            gone = self._forget(one)
+            self._remember(one, reading)
+            if self.is_complete:
+                self.orders.update(gone, (reading.row,))
+        return reading
 
     def _remember(self, one: str, reading: Reading) -> None:
         row = reading.row
         if row.texts is not None and not self._budget.take(len(row.texts)):
-            row = replace(row, texts=None)
+            row = row._replace(texts=None)
         self._rows[one] = row
         self._checked[one] = self._generation
         self._signatures[one] = b"" if reading.signature is None else _SIGNATURE.pack(*reading.signature)
@@ -270,12 +293,13 @@ class DatasetIndex:
         if row.schema is not None:
             self._digests[row.schema] += 1
 
-    def _forget(self, one: str) -> Row | None:
+    def _forget(self, one: str) -> list[Row]:
+        """Forget the row of an id, and return it if there is one."""
         for ids in (self._doubted, self._linked, self._configured):
             ids.discard(one)
         row = self._rows.pop(one, None)
         if row is None:
-            return None
+            return []
         if row.texts is not None:
             self._budget.give_back(len(row.texts))
         del self._checked[one], self._signatures[one]
@@ -283,7 +307,7 @@ class DatasetIndex:
             self._digests[row.schema] -= 1
             if not self._digests[row.schema]:
                 del self._digests[row.schema]
-        return row
+        return [row]
 
     def _doubt_configured(self, source: Source) -> None:
         """Doubt the rows that another function config was needed for."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from filestore.codec import JSONValue
+from filestore.codec import JSONValue, loads_file
 from filestore.datapoint import Datapoint
-from filestore.datapoint_file import FileContext, read_datapoint
+from filestore.datapoint_file import FileContext, parse_datapoint, read_datapoint
+from filestore.errors import JSONTextError, ShapeError
 from filestore.functions import FunctionConfig
 from filestore.ids import parse_canonical_uuid
+from filestore.storage.changes import find_datapoint, find_live
 from filestore.storage.files import is_young, signature
 from filestore.storage.index import Reading
 from filestore.storage.rows import Row
@@ -57,6 +60,36 @@ class Lists:
             is_remembered = is_worth_it and not self.view.is_overlaid
             rows = index.rows(page, self) if is_remembered else []
         return [self._datapoint(row) for row in rows] if is_remembered else self._read_page(page)
+
+    def find_live(self, datapoint_id: uuid.UUID) -> Datapoint | None:
+        """Return a live datapoint, or None where there is none.
+
+        Raises:
+            FileContentError: Its file cannot be read.
+        """
+        found = self._recall(str(datapoint_id))
+        return find_live(self.view, datapoint_id, self.load_config) if found is None else found
+
+    def find_all(self, ids: Iterable[uuid.UUID]) -> list[Datapoint]:
+        """Return those of the datapoints that there are, live and stale.
+
+        Raises:
+            FileContentError: A file of theirs cannot be read.
+        """
+        found = (self._recall(str(one)) or find_datapoint(self.view, one, self.load_config) for one in ids)
+        return [datapoint for datapoint in found if datapoint is not None]
+
+    def _recall(self, one: str) -> Datapoint | None:
+        """Return a live datapoint, None where it takes a closer look, or a wait for another reader."""
+        index = self.view.index
+        if self.view.is_overlaid or not index.watches.is_on or not index.lock.acquire(blocking=False):
+            return None
+        try:
+            self.view.refresh_names()
+            found = index.get(one, self) if index.names.is_live(one) else None
+        finally:
+            index.lock.release()
+        return self._datapoint(found) if isinstance(found, Row) else found
 
     def select(self, query: ListQuery) -> list[Datapoint]:
         """Return the page that a query asks for.
@@ -128,6 +161,7 @@ class Lists:
         now = time.time_ns()
         datapoint, status = self._read(one, FileContext(self.view.layout.name, used.load_config, used.load_schema))
         return Reading(
+            datapoint,
             Row.of(datapoint, used.schema),
             None if is_young(status, now) else signature(status),
             status.st_nlink > 1,
@@ -141,7 +175,17 @@ class Lists:
     def _read_page(self, ids: Iterable[str]) -> list[Datapoint]:
         context = FileContext(self.view.layout.name, self.load_config, self.view.load_schema)
         with _garbage_left():
-            return [self._read(one, context)[0] for one in ids]
+            return [self._read_usual(one, context) or self._read(one, context)[0] for one in ids]
+
+    def _read_usual(self, one: str, context: FileContext) -> Datapoint | None:
+        """Read a file that is as it should be, None where it takes a closer look."""
+        data = self.view.read_unchecked(one)
+        if data is None:
+            return None
+        try:
+            return parse_datapoint(loads_file(data), parse_canonical_uuid(one), context)
+        except (JSONTextError, ShapeError):
+            return None
 
     def _read(self, one: str, context: FileContext) -> tuple[Datapoint, os.stat_result]:
         datapoint_id = parse_canonical_uuid(one)

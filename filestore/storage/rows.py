@@ -6,11 +6,10 @@ What is handed out is decoded anew each time, so that a caller may change what i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filestore.codec import JSONValue, compact, pack, unpack
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Row"]
 
-_CHAT_EXTRAS = ("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools")
+_NO_EXTRAS = frozenset({"dataset_name", "function_name", "id", "input", "output", "updated_at", "tags", "staled_at"})
 _UUID_EXTRAS = ("episode_id", "source_inference_id", "replaces")
+_DEFAULTS: dict[str, object] = {"additional_tools": [], "provider_tools": [], "is_custom": True}
 _APART = b"\n"
 """Between two JSON texts; within one a line break is spelled as an escape."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class Row(NamedTuple):
     """One live datapoint.
 
     Attributes:
@@ -59,29 +58,12 @@ class Row:
             datapoint: Chat or JSON.
             schema: The digest under which its output schema was loaded, if it was.
         """
-        extras: dict[str, JSONValue] = {
-            name: str(value) for name in _UUID_EXTRAS if (value := getattr(datapoint, name)) is not None
-        }
-        output: JSONValue
-        if isinstance(datapoint, ChatDatapoint):
-            extras.update(
-                (name, value) for name in _CHAT_EXTRAS if (value := getattr(datapoint, name)) not in (None, [])
-            )
-            if datapoint.allowed_tools == []:
-                extras["allowed_tools"] = []
-            output = None if datapoint.output is None else list[JSONValue](datapoint.output)
-        else:
-            if schema is None:
-                extras["output_schema"] = datapoint.output_schema
-            output = datapoint.output
-        if not datapoint.is_custom:
-            extras["is_custom"] = False
-        for name in ("name", "schema_ref"):
-            if (text := getattr(datapoint, name)) is not None:
-                extras[name] = text
+        extras = dict(_iter_extras(datapoint))
+        if schema is not None:
+            del extras["output_schema"]
         texts = compact(datapoint.input)
-        if output is not None:
-            texts = f"{texts}\n{compact(output)}"
+        if datapoint.output is not None:
+            texts = f"{texts}\n{compact(datapoint.output)}"  # type: ignore[arg-type]  # a list of objects is a value
         return cls(
             (datapoint.updated_at, str(datapoint.id)),
             datapoint.id,
@@ -129,3 +111,14 @@ class Row:
         """Count a search text in input and output."""
         assert self.texts is not None
         return search.count(self.texts)
+
+
+def _iter_extras(datapoint: Datapoint) -> Iterator[tuple[str, JSONValue]]:
+    """Iterate over the rarer fields that are not at their default."""
+    for name, value in vars(datapoint).items():
+        if value is None or name in _NO_EXTRAS:
+            continue
+        if name in _UUID_EXTRAS:
+            yield name, str(value)
+        elif value != _DEFAULTS.get(name):
+            yield name, value

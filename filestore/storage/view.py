@@ -150,6 +150,15 @@ class DatasetView:
                 raise
             return found
 
+    def read_unchecked(self, datapoint_id: str) -> bytes | None:
+        """Return the bytes of a datapoint's file, None where it takes `read` to get them, or to say what is wrong."""
+        if self._pending is not None:
+            return None
+        try:
+            return self._disk.read_unchecked(f"{self.layout.path}/{datapoint_id}.json")
+        except OSError:
+            return None
+
     def find(self, datapoint_id: uuid.UUID, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result] | None:
         """Return what `parse(data, path)` makes of a datapoint's file and the file's status, None where none is.
 

@@ -45,6 +45,12 @@ class Doubts:
     shards: set[str] = field(default_factory=set)
     schemas: bool = False
 
+    def __bool__(self) -> bool:
+        return self.everything or self.schemas or bool(self.names or self.shards)
+
+
+_NO_DOUBTS = Doubts()
+
 
 class Watches:
     """What the kernel tells of one dataset's directories.
@@ -145,6 +151,8 @@ class Watches:
     def take_doubts(self) -> Doubts:
         """Return what has come into doubt since it was asked last; whoever asks looks at all of it."""
         with self._lock:
+            if not self._doubts:
+                return _NO_DOUBTS
             doubts, self._doubts = self._doubts, Doubts()
             return doubts
 

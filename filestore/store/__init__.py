@@ -105,7 +105,7 @@ class FileStore(LegacyOperations, V1Operations):
         dataset = self._datasets.find(dataset_name)
         if limit == 0 or dataset is None:
             return []
-        return dataset.read(lambda view: self._lists(view).newest(offset, limit, function_name))
+        return dataset.read(lambda view: self._lists(view).newest(offset, limit, function_name), absent=[])
 
     def restore_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID]:
         """Undo the soft deletion of datapoints: all of them or none; return their ids.
@@ -145,8 +145,6 @@ class FileStore(LegacyOperations, V1Operations):
         from filestore.storage.upkeep import Purge, plan_purge
 
         dataset = self._datasets.get(dataset_name)
-        if not dataset.exists():
-            return Purge([], [], [])
         try:
             deadline = self._clock() - older_than
         except OverflowError:  # nothing is that old
@@ -155,7 +153,9 @@ class FileStore(LegacyOperations, V1Operations):
         def plan(view: DatasetView) -> tuple[Change, Purge]:
             return plan_purge(view, lambda staled_at: staled_at <= deadline)
 
-        return dataset.read(lambda view: plan(view)[1]) if dry_run else dataset.write(plan)
+        if dry_run or not dataset.exists():
+            return dataset.read(lambda view: plan(view)[1], absent=Purge([], [], []))
+        return dataset.write(plan)
 
     def list_datasets(
         self, *, function_name: str | None = None, limit: int | None = None, offset: int = 0
@@ -178,7 +178,7 @@ class FileStore(LegacyOperations, V1Operations):
                 return None
             return DatasetSummary(view.layout.name, lists.count(function_name), latest)
 
-        summaries = [self._datasets.get(name).read(summarize) for name in self.dataset_names()]
+        summaries = [self._datasets.get(name).read(summarize, absent=None) for name in self.dataset_names()]
         found = [summary for summary in summaries if summary is not None]
         found.sort(key=lambda summary: summary.dataset_name)
         found.sort(key=lambda summary: summary.last_updated, reverse=True)

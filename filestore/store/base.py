@@ -18,7 +18,7 @@ from filestore.errors import (
     RequestError,
 )
 from filestore.functions import FunctionConfig
-from filestore.ids import IdMaker, parse_uuid, random_bits
+from filestore.ids import IdMaker, is_canonical_uuid, parse_canonical_uuid, parse_uuid, random_bits
 from filestore.storage import changes
 from filestore.storage.change import Change
 from filestore.storage.config_files import ConfigFiles
@@ -89,7 +89,7 @@ class StoreBase:
         Where it names none nothing is written, not even a lock.
         """
         dataset = self._datasets.find(dataset_name)
-        if dataset is None or dataset.read(lambda view: next(iter(iter_live(view)), None)) is None:
+        if dataset is None or dataset.read(lambda view: next(iter(iter_live(view)), None), absent=None) is None:
             return 0
 
         def plan(view: DatasetView) -> tuple[Change, int]:
@@ -124,6 +124,8 @@ def parse_id(value: Id) -> uuid.UUID:
     """
     if isinstance(value, uuid.UUID):
         return value
+    if type(value) is str and is_canonical_uuid(value):
+        return parse_canonical_uuid(value)
     text = to_json_value(value)
     if not isinstance(text, str):
         raise InvalidIdError(f"a datapoint id is a UUID, not {type(value).__name__}")

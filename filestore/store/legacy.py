@@ -89,8 +89,7 @@ class LegacyOperations(StoreBase):
         """
         checked_id = parse_id(datapoint_id)
         dataset = self._datasets.find(dataset_name)
-        load = self._load_config
-        found = dataset.read(lambda view: changes.find_live(view, checked_id, load)) if dataset else None
+        found = dataset.read(lambda view: self._lists(view).find_live(checked_id), absent=None) if dataset else None
         if found is None:
             raise DatapointNotFoundError(dataset_name, checked_id)
         return found

@@ -71,9 +71,9 @@ class V1Operations(StoreBase):
         """
         dataset = self._datasets.get(dataset_name)
         query.check()
-        if query.limit == 0 or not dataset.exists():
+        if query.limit == 0:
             return []
-        return dataset.read(lambda view: self._lists(view).select(query))
+        return dataset.read(lambda view: self._lists(view).select(query), absent=[])
 
     def get_datapoints(self, *, ids: Iterable[Id], dataset_name: str | None = None) -> list[Datapoint]:
         """Return datapoints by id, live and stale, the one updated last first; unknown ids are left out.
@@ -86,27 +86,21 @@ class V1Operations(StoreBase):
             FileContentError: A file of theirs cannot be read.
         """
         wanted = list(dict.fromkeys(map(parse_id, ids)))
-        load = self._load_config
         found: list[Datapoint] = []
         for name in self._datasets.names() if dataset_name is None else [dataset_name]:
-            dataset = self._datasets.get(name)
-            if dataset.exists():
-                looked_up = dataset.read(lambda view: [changes.find_datapoint(view, one, load) for one in wanted])
-                found += [datapoint for datapoint in looked_up if datapoint is not None]
+            found += self._datasets.get(name).read(lambda view: self._lists(view).find_all(wanted), absent=[])
         return sorted(found, key=lambda datapoint: (datapoint.updated_at, datapoint.id), reverse=True)
 
     def find_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> dict[uuid.UUID, datetime | None]:
         """Return which of the ids there are, each with the time when it was deleted (None: live); no file is read."""
         wanted = [one for one in dict.fromkeys(map(parse_id, ids)) if is_datapoint_id(one)]
         dataset = self._datasets.get(dataset_name)
-        if not dataset.exists():
-            return {}
 
         def action(view: DatasetView) -> dict[uuid.UUID, datetime | None]:
             there = (one for one in wanted if view.find(one, lambda data, path: None) is not None)
             return {one: view.staled_at(one) for one in there}
 
-        return dataset.read(action)
+        return dataset.read(action, absent={})
 
     def update_datapoints(
         self, *, dataset_name: str, requests: Sequence[object], new_ids: bool = True, merge_tags: bool = False
@@ -227,14 +221,14 @@ class V1Operations(StoreBase):
             found = ((one, changes.find_live(view, one, load)) for one in dict.fromkeys(ids))
             return {one: self._bring_along(datapoint, {}, target) for one, datapoint in found if datapoint is not None}
 
-        return self._datasets.get(dataset_name).read(action)
+        return self._datasets.get(dataset_name).read(action, absent={})
 
     def count_datapoints(self, *, dataset_name: str, function_name: str | None = None) -> int:
         """Count live datapoints, of one function or of all."""
         dataset = self._datasets.find(dataset_name)
         if dataset is None:
             return 0
-        return dataset.read(lambda view: self._lists(view).count(function_name))
+        return dataset.read(lambda view: self._lists(view).count(function_name), absent=0)
 
     def _parse_items(
         self, dataset_name: str, requests: Sequence[object], parse: Callable[[JSONValue, str], Item]
