@@ -145,6 +145,20 @@ def call(store: FileStore) -> Call:
     return send
 
 
+def watched_directories(pid: int | str = "self") -> list[int]:
+    """Return the inode of every directory that a process has the kernel tell it of, ascending; see proc(5)."""
+    found: list[int] = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(link.readlink()) != "anon_inode:inotify":
+                continue
+            lines = Path(f"/proc/{pid}/fdinfo/{link.name}").read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:  # it was closed in between
+            continue
+        found += [int(line.partition(" ino:")[2].split()[0], 16) for line in lines if line.startswith("inotify ")]
+    return sorted(found)
+
+
 def snapshot(root: Path) -> dict[str, bytes]:
     """Return every file below a directory outside `.filestore/`, with its bytes."""
     return {

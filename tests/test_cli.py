@@ -25,6 +25,7 @@ from filestore import FileStore, __version__
 from filestore.cli import COMMANDS, main
 from filestore.cli.table import Column, render_table
 from filestore.cli.terminal import display_width, one_line, shorten
+from tests.conftest import watched_directories
 
 UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 UNKNOWN_ID = "01991f3c-7d2a-7c4e-9b1d-2f6a8e0c4d53"
@@ -759,6 +760,19 @@ def test_serve_takes_the_key_from_the_environment_and_sees_each_write(root: Path
         refused.value.close()
 
     assert found["input"]["messages"][0]["content"] == [{"type": "text", "value": "Hi"}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has no inotify")
+@pytest.mark.parametrize(("option", "is_watched"), [("--watch", True), ("--no-watch", False)])
+def test_serve_has_the_kernel_tell_what_changes_unless_told_otherwise(
+    root: Path, store: FileStore, option: str, is_watched: bool
+) -> None:
+    store.bulk_insert_datapoints(dataset_name="demo", datapoints=[chat("Hi")])
+    with serving(root, option) as (process, url):
+        for number in range(3):
+            assert len(get(f"{url}/datasets/demo/datapoints")) == number + 1
+            store.bulk_insert_datapoints(dataset_name="demo", datapoints=[chat("Hi")])
+        assert ((root / "demo").stat().st_ino in watched_directories(process.pid)) == is_watched
 
 
 def test_a_port_that_is_taken_is_one_line(root: Path) -> None:

@@ -63,6 +63,13 @@ _WRITE_ROOMS = ("filelock", "filestore.requests_legacy", "filestore.requests_v1"
     show_default=True,
     help="The form of datapoints on the legacy routes: by the client, or always the same.",
 )
+@click.option(
+    "--watch/--no-watch",
+    default=True,
+    show_default=True,
+    help="Let the kernel tell what changes, where it can; else every file is looked at before each list. Turn it off"
+    " where files change behind the kernel's back, as below an NFS export that others write to.",
+)
 @click.pass_obj
 def serve(
     settings: Settings,
@@ -73,6 +80,7 @@ def serve(
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
     legacy_wire: LegacyWire,
+    watch: bool,
 ) -> None:
     """Serve the store over HTTP to TensorZero clients.
 
@@ -82,7 +90,7 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in _WRITE_ROOMS:
         import_module(name)
-    app = Application(settings.open_store(), legacy_wire)
+    app = Application(settings.open_store(watch=watch), legacy_wire)
     policy = _policy(host, port, api_key, no_auth, allow_host, allow_origin)
     server = Server(app, host=host, port=port, policy=policy)
     _stop_on_signals(server)

@@ -32,8 +32,11 @@ class Settings(NamedTuple):
     root: str
     config_file: str | None
 
-    def open_store(self) -> FileStore:
+    def open_store(self, *, watch: bool = True) -> FileStore:
         """Open the store, which must be there already: a root typed wrong would look like an empty store.
+
+        Args:
+            watch: Whether to let the kernel tell what changes, where it can.
 
         Raises:
             click.UsageError: The root is no directory.
@@ -43,7 +46,7 @@ class Settings(NamedTuple):
 
         if not os.path.isdir(self.root):  # noqa: PTH112 (pathlib is slow to load)
             self._check_root()
-        return FileStore(self.root, self.config_file)
+        return FileStore(self.root, self.config_file, watch=watch)
 
     def _check_root(self) -> None:
         from pathlib import Path

@@ -38,16 +38,18 @@ class Shared:
 
     Args:
         root: The store's root.
+        watch: Whether to let the kernel tell what changes, where it can.
 
     Attributes:
         device: The file system that the root was on when it was last looked at, None where there was no root yet.
         budget: What may be kept of texts.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, watch: bool = True) -> None:
         self.device: int | None = None
         self.budget = TextBudget()
         self._root = root
+        self._is_watching = watch and sys.platform == "linux"
         self._feed: ChangeFeed | None = None
 
     def check_root(self, disk: Disk) -> None:
@@ -68,7 +70,7 @@ class Shared:
 
     def get_feed(self) -> ChangeFeed | None:
         """Return the store's feed of changes, or None where there is none to be had."""
-        if self._feed is None and sys.platform == "linux":
+        if self._feed is None and self._is_watching:
             from filestore.storage.feed import open_feed  # only here: a program that reads once needs none
 
             self._feed = open_feed()

@@ -24,14 +24,15 @@ class Datasets:
         root: The store's root, absolute and free of links.
         disk: The door to the disk.
         lock_timeout: Seconds a write waits for other writers of the same dataset.
+        watch: Whether to let the kernel tell what changes, where it can.
     """
 
-    def __init__(self, root: str, disk: Disk, lock_timeout: float) -> None:
+    def __init__(self, root: str, disk: Disk, lock_timeout: float, *, watch: bool = True) -> None:
         self._root = root
         self._disk = disk
         self._lock_timeout = lock_timeout
         self._known: dict[str, Dataset] = {}
-        self._shared = Shared(root)
+        self._shared = Shared(root, watch=watch)
         self._shared.check_root(disk)
 
     def get(self, name: str) -> Dataset:

@@ -44,6 +44,9 @@ class FileStore(LegacyOperations, V1Operations):
         config_file: A `tensorzero.toml`, or a glob of several; by default the one in the root, if there is one.
         durable: Whether a change survives power loss once its call has returned.
         lock_timeout: Seconds a write waits for other writers of the same dataset.
+        watch: Whether to let the kernel tell what changes, where it can, rather than look at every file before each
+            list. Turn it off where files change behind the kernel's back: an NFS export of the root that others write
+            to, a mount inside a dataset, a lower layer of an overlay that is changed from elsewhere.
         clock: Returns the current time, UTC.
         random_bits: Returns a random integer of so many bits, for new ids.
 

@@ -50,6 +50,7 @@ class StoreBase:
         *,
         durable: bool = True,
         lock_timeout: float = 30.0,
+        watch: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         random_bits: Callable[[int], int] = random_bits,
     ) -> None:
@@ -57,7 +58,7 @@ class StoreBase:
         self._clock = clock
         self._id_maker = IdMaker(clock, random_bits)
         self._config_files = ConfigFiles(self._root, config_file)
-        self._datasets = Datasets(self._root, Disk(durable=durable), lock_timeout)
+        self._datasets = Datasets(self._root, Disk(durable=durable), lock_timeout, watch=watch)
         self._config_files.current()
         _open_stores.add(self)
 
