@@ -203,7 +203,7 @@ class DatasetView:
     def _find_schema(self, digest: str) -> JSONValue:
         entry = Entry("schema", f"{digest}.json")
         known = self.index.schemas.get(digest)
-        if known is not None:
+        if known is not None and self._disk.check_directory(self.layout.schemas) is not None:
             status = self._disk.status(self.layout.final(entry))
             if status is not None and known[0] == signature(status):
                 return unpack(known[1])

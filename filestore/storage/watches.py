@@ -167,13 +167,20 @@ class Watches:
             return value
 
     def _watch(self, path: str) -> bool:
-        """Watch a directory; one that is not there is nothing to watch, its parent tells when it comes."""
+        """Watch a directory; one that is not there is nothing to watch, its parent tells when it comes.
+
+        Where something else is in its place, there is no watching: whether that is a mistake is for the reads to say
+        that need it.
+        """
         assert self._feed is not None
-        if self._disk.check_directory(path) is None:
-            return True
-        watch = self._feed.watch(path, self)
-        if watch is None:
-            return self._disk.check_directory(path) is None
+        try:
+            if self._disk.check_directory(path) is None:
+                return True
+            watch = self._feed.watch(path, self)
+            if watch is None:
+                return self._disk.check_directory(path) is None
+        except NotADirectoryError:
+            return False
         self._watched[path] = watch
         return True
 
