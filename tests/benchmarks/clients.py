@@ -20,8 +20,6 @@ from urllib.parse import urlsplit
 from filestore import FileStore
 from tests.benchmarks.contest import Times
 
-__all__ = ["Plan"]
-
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 

@@ -6,28 +6,32 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
+from tests.benchmarks import limits
 from tests.benchmarks.contest import Contender
-from tests.benchmarks.program import FILESTORE, run
+from tests.benchmarks.program import FILESTORE, call
+from tests.benchmarks.reads import ALL
 from tests.benchmarks.row import Row
-from tests.benchmarks.site import DATASET, Site
-
-__all__ = ["PASS", "iter_rows"]
+from tests.benchmarks.site import DATASET, LIMIT, Site
 
 PASS = "python -c pass"
+EXPORT = ("list", DATASET, "--limit", str(ALL), "--format", "jsonl")
 
 
 def iter_rows(site: Site) -> Iterator[Row]:
     """Yield the rows of a site."""
     python = (sys.executable, "-c")
-    command = (*FILESTORE, "--root", str(site.root))
+    command = (FILESTORE, "--root", str(site.root))
     programs = {
         "import filestore": (*python, "import filestore"),
         "import FileStore": (*python, "from filestore import FileStore"),
-        "filestore --help": (*FILESTORE, "--help"),
+        "filestore --help": (FILESTORE, "--help"),
         "filestore get": (*command, "get", DATASET, str(site.pick())),
         "filestore list": (*command, "list", DATASET),
     }
-    bare = Contender.of(PASS, partial(run, *python, "pass"))
+    bare = Contender.of(PASS, partial(call, *python, "pass"))
     for name, program in programs.items():
-        contender = Contender.of(name, partial(run, *program))
-        yield site.compete("command", name, [contender, bare])
+        yield site.compete("command", name, [Contender.of(name, partial(call, *program)), bare])
+    name = "filestore list, all as JSON Lines"
+    contenders = [Contender.of(name, partial(call, *command, *EXPORT))]
+    contenders.append(Contender.of(LIMIT, partial(limits.read_all, site.files)))
+    yield site.compete("command", name, contenders, warmups=0)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["main"]
-
 
 class Server(ThreadingHTTPServer):
     """A server that hundreds may call at once."""

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ABSENT", "FUNCTIONS", "RARE", "UNSAID", "Item", "iter_batches", "make_item", "tag_filter", "write_config"]
-
 Item = dict[str, Any]
 """A datapoint as `bulk_insert_datapoints` takes it."""
 

@@ -13,12 +13,10 @@ from tests.benchmarks.program import FILESTORE, module, run, serving
 from tests.benchmarks.row import Row
 from tests.benchmarks.site import DATASET, SUBJECT, Site
 
-__all__ = ["BARE", "CROWDS", "iter_rows"]
-
 BARE = "http.server"
 CROWDS = (1, 8, 50, 200)
 """How many clients call at once."""
-_SECONDS = 0.2
+_ROUNDS = 9
 _IDS = 200
 
 
@@ -31,7 +29,7 @@ def iter_rows(site: Site, *, with_crowds: bool) -> Iterator[Row]:
     """
     place = f"/datasets/{DATASET}/datapoints"
     gets = [f"{place}/{site.pick()}" for _ in range(_IDS)]
-    with serving(*FILESTORE, "--root", str(site.root), "serve", "--port", "0") as url:
+    with serving(FILESTORE, "--root", str(site.root), "serve", "--port", "0") as url:
         times = _call(site, url, gets, CROWDS if with_crowds else CROWDS[:2])
         yield from _rows(site, "get by id", times)
         times = _call(site, url, [f"{place}?limit=100"], CROWDS[:2], store=str(site.root), dataset=DATASET)
@@ -43,8 +41,7 @@ def _call(site: Site, url: str, paths: list[str], crowds: Sequence[int], store: 
         size = len(answer.read())
     with serving(*module("constant"), str(size)) as bare:
         clients = {f"{target} {crowd}": (target, crowd) for crowd in crowds for target in (SUBJECT, BARE)}
-        rounds = max(3, min(15, int(site.budget * 2 / _SECONDS / len(clients))))
-        plan = Plan({SUBJECT: url, BARE: bare}, paths, clients, rounds, _SECONDS, store, dataset)
+        plan = Plan({SUBJECT: url, BARE: bare}, paths, clients, _ROUNDS, site.budget / 10, store, dataset)
         times: Times = json.loads(run(*module("clients"), given=json.dumps(dataclasses.asdict(plan))))
     return times
 

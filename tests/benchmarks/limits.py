@@ -10,21 +10,30 @@ from typing import Any
 
 import orjson
 
-__all__ = ["insert_batch", "insert_one", "read_all", "read_bytes", "read_one"]
 
+def insert_many(stage: str, target: str, files: Mapping[str, bytes]) -> None:
+    """Make files appear below a directory, durably: written elsewhere, synced once, renamed, their names synced.
 
-def insert_batch(stage: str, target: str, files: Mapping[str, bytes]) -> None:
-    """Make files appear in a directory, durably: written elsewhere, synced once, renamed, the names synced."""
+    Args:
+        stage: A directory to make for that, and to remove again.
+        target: Where.
+        files: Path below the target to bytes; the directories are there.
+    """
     os.mkdir(stage)
     watched = os.open(stage, os.O_RDONLY)
-    for name, data in files.items():
-        _write(f"{stage}/{name}", data)
-    if _libc().syncfs(watched) != 0:
-        raise OSError(ctypes.get_errno(), "syncfs")
+    staged = {f"{stage}/{number}": f"{target}/{path}" for number, path in enumerate(files)}
+    for path, data in zip(staged, files.values(), strict=True):
+        _write(path, data)
+    _sync_file_system(watched)
+    for path, place in staged.items():
+        os.rename(path, place)
+    directories = {place.rpartition("/")[0] for place in staged.values()}
+    if len(directories) > 2:
+        _sync_file_system(watched)
+    else:
+        for directory in directories:
+            _sync(directory)
     os.close(watched)
-    for name in files:
-        os.rename(f"{stage}/{name}", f"{target}/{name}")
-    _sync_directory(target)
     os.rmdir(stage)
 
 
@@ -32,7 +41,13 @@ def insert_one(stage: str, target: str, data: bytes) -> None:
     """Make one file appear at a path, durably: write, fsync, rename, fsync of the directory."""
     _write(stage, data, sync=True)
     os.rename(stage, target)
-    _sync_directory(os.path.dirname(target))
+    _sync(os.path.dirname(target))
+
+
+def make_empty(path: str) -> None:
+    """Make an empty file in its place, durably: fsync, fsync of the directory."""
+    _write(path, b"", sync=True)
+    _sync(os.path.dirname(path))
 
 
 def read_all(directory: str) -> list[Any]:
@@ -66,10 +81,15 @@ def _write(path: str, data: bytes, *, sync: bool = False) -> None:
     os.close(descriptor)
 
 
-def _sync_directory(path: str) -> None:
+def _sync(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+def _sync_file_system(descriptor: int) -> None:
+    if _libc().syncfs(descriptor) != 0:
+        raise OSError(ctypes.get_errno(), "syncfs")
 
 
 @cache

@@ -11,8 +11,6 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["main"]
-
 
 def main(job: str, root: str, *arguments: str) -> None:
     """Do a job, then tell."""

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["FILESTORE", "module", "run", "serving"]
-
-FILESTORE = (str(Path(sys.executable).with_name("filestore")),)
+FILESTORE = str(Path(sys.executable).with_name("filestore"))
 """The installed command."""
 _ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 """Programs may keep what they compile, as an installed one has."""
@@ -23,14 +21,16 @@ def module(name: str) -> tuple[str, ...]:
     return (sys.executable, "-m", f"tests.benchmarks.{name}")
 
 
-def run(*command: str, given: str | None = None) -> str:
-    """Run a program to its end; return what it printed.
+def call(*command: str) -> None:
+    """Run a program to its end, whatever it prints."""
+    null = subprocess.DEVNULL
+    subprocess.run(command, cwd=_REPOSITORY, env=_ENVIRONMENT, check=True, stdout=null, stderr=null)
 
-    Raises:
-        subprocess.CalledProcessError: It failed.
-    """
+
+def run(*command: str, given: str = "") -> str:
+    """Run a program to its end; return what it printed."""
     return subprocess.run(
-        command, cwd=_REPOSITORY, env=_ENVIRONMENT, input=given, check=True, capture_output=True, text=True
+        command, cwd=_REPOSITORY, env=_ENVIRONMENT, check=True, input=given, stdout=subprocess.PIPE, text=True
     ).stdout
 
 

@@ -13,37 +13,40 @@ from tests.benchmarks.datapoints import ABSENT, FUNCTIONS, RARE, UNSAID, tag_fil
 from tests.benchmarks.row import Row
 from tests.benchmarks.site import DATASET, LIMIT, SUBJECT, Site
 
-__all__ = ["getting", "iter_rows", "reading"]
-
+ALL = 1 << 31
+"""A limit that no dataset reaches."""
 _GETS = 100
 """Gets in one timing: a single one is too short to time well."""
-_ALL = 1 << 31
-
-
-def reading(site: Site, name: str = SUBJECT, **arguments: Any) -> Contender:
-    """Return a contender that lists from a store that remembers."""
-    return Contender.of(name, lambda: site.store.list_datapoints(dataset_name=DATASET, **arguments))
-
-
-def getting(site: Site, name: str = SUBJECT) -> Contender:
-    """Return a contender that gets datapoints by id from a store that remembers."""
-    return _some(name, site, lambda id: site.store.get_datapoint(dataset_name=DATASET, datapoint_id=id))
 
 
 def iter_rows(site: Site) -> Iterator[Row]:
     """Yield the rows of a site."""
-    yield from _gets(site)
-    for name, arguments in _lists(site.size).items():
-        rivals = _rival_lists(site) if name == "list 100" else []
-        rivals += _rival_tags(site) if name == "list 20 by a tag of 1 %" else []
-        yield site.compete("read", name, [reading(site, **arguments), *rivals])
-    yield site.compete("read", "list 20 after an insert", [_reading_after_insert(site)])
-    yield site.compete("read", "list datasets", [Contender.of(SUBJECT, site.store.list_datasets)])
-    yield from _scans(site)
-    yield from _fresh_reads(site)
+    compete = partial(site.compete, "read")
+    yield compete("get by id", [getting(site), _limit_of_get(site), *_rivals_getting(site)])
+    yield compete("get by id, v1", [_some(SUBJECT, site, partial(_get_v1, site)), _limit_of_get(site)])
+    yield compete("get by id, fresh store", [_fresh(site, partial(_get_some, site)), _limit_of_get(site)])
+    rivals = {
+        "list 100": [Contender.of(name, partial(one.newest, 100)) for name, one in site.rivals.items()],
+        "list 20 by a tag of 1 %": [
+            Contender.of(name, partial(one.with_tag, RARE, 20)) for name, one in site.rivals.items()
+        ],
+    }
+    for name, arguments in lists(site.size).items():
+        yield compete(name, [listing(site, **arguments), *rivals.get(name, [])])
+    yield compete("list 20 after an insert", [_listing_after_insert(site)])
+    yield compete("list datasets", [Contender.of(SUBJECT, site.store.list_datasets)])
+    limit = Contender.of(LIMIT, partial(limits.read_all, site.files))
+    scans = [Contender.of(name, one.scan) for name, one in site.rivals.items()]
+    yield compete("list all", [listing(site, limit=ALL), limit, *scans], warmups=1)
+    yield compete("list all, fresh store", [_fresh(site, partial(_list, limit=ALL)), limit], warmups=0)
+    for name in ("list 20", "list 20, v1", "list 20 by a tag of 1 %"):
+        fresh = _fresh(site, partial(_list, **lists(site.size)[name]))
+        yield compete(f"{name}, fresh store", [fresh], warmups=0)
+    yield compete("list datasets, fresh store", [_fresh(site, FileStore.list_datasets)], warmups=0)
 
 
-def _lists(size: int) -> dict[str, dict[str, Any]]:
+def lists(size: int) -> dict[str, dict[str, Any]]:
+    """Return the arguments of each list; those with `order_by` are in the form and order of v1."""
     middle = size // 2
     return {
         "list 20": {"limit": 20},
@@ -64,71 +67,56 @@ def _lists(size: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def _gets(site: Site) -> Iterator[Row]:
-    def get_v1(id: str) -> object:
-        return site.store.get_datapoints(dataset_name=DATASET, ids=[id])
-
-    def get_fresh(store: FileStore) -> object:
-        return store.get_datapoint(dataset_name=DATASET, datapoint_id=site.pick())
-
-    limit = _some(LIMIT, site, lambda id: limits.read_one(f"{site.files}/{id}.json"))
-    rivals = [_some(name, site, rival.get) for name, rival in site.rivals.items()]
-    yield site.compete("read", "get by id", [getting(site), limit, *rivals])
-    yield site.compete("read", "get by id, v1", [_some(SUBJECT, site, get_v1), limit])
-    yield site.compete("read", "get by id, fresh store", [_fresh(site, get_fresh), limit])
+def listing(site: Site, name: str = SUBJECT, **arguments: Any) -> Contender:
+    """Return a contender that lists from a store that remembers."""
+    return Contender.of(name, partial(_list, site.store, **arguments))
 
 
-def _some(name: str, site: Site, get: Callable[[str], object]) -> Contender:
-    number = 1 if name in site.rivals else _GETS  # some of those take a second
+def getting(site: Site, name: str = SUBJECT) -> Contender:
+    """Return a contender that gets datapoints by id from a store that remembers."""
+    return _some(name, site, lambda one: site.store.get_datapoint(dataset_name=DATASET, datapoint_id=one))
 
+
+def _list(store: FileStore, **arguments: Any) -> object:
+    return store.list_datapoints(dataset_name=DATASET, **arguments)
+
+
+def _get_v1(site: Site, one: str) -> object:
+    return site.store.get_datapoints(dataset_name=DATASET, ids=[one])
+
+
+def _get_some(site: Site, store: FileStore) -> object:
+    return store.get_datapoint(dataset_name=DATASET, datapoint_id=site.pick())
+
+
+def _limit_of_get(site: Site) -> Contender:
+    return _some(LIMIT, site, lambda one: limits.read_one(f"{site.files}/{one}.json"))
+
+
+def _rivals_getting(site: Site) -> list[Contender]:
+    return [_some(name, site, rival.get, 1) for name, rival in site.rivals.items()]  # one may take a second
+
+
+def _some(name: str, site: Site, get: Callable[[str], object], number: int = _GETS) -> Contender:
     def prepare() -> Action:
         ids = [str(site.pick()) for _ in range(number)]
-        return lambda: [get(id) for id in ids]
+        return lambda: [get(one) for one in ids]
 
     return Contender(name, prepare, number)
 
 
 def _fresh(site: Site, read: Callable[[FileStore], object]) -> Contender:
+    """Return a contender that reads from a store as another process would open it, with nothing remembered."""
+
     def prepare() -> Action:
-        store = site.fresh()
-        return lambda: read(store)
+        return partial(read, FileStore(site.root))
 
     return Contender(SUBJECT, prepare)
 
 
-def _fresh_reads(site: Site) -> Iterator[Row]:
-    for name in ("list 20", "list 20, v1", "list 20 by a tag of 1 %"):
-        arguments = _lists(site.size)[name]
-
-        def read(store: FileStore, arguments: dict[str, Any] = arguments) -> object:
-            return store.list_datapoints(dataset_name=DATASET, **arguments)
-
-        yield site.compete("read", f"{name}, fresh store", [_fresh(site, read)], warmups=0)
-    yield site.compete("read", "list datasets, fresh store", [_fresh(site, FileStore.list_datasets)], warmups=0)
-
-
-def _scans(site: Site) -> Iterator[Row]:
-    limit = Contender.of(LIMIT, lambda: limits.read_all(site.files))
-    rivals = [Contender.of(name, rival.scan) for name, rival in site.rivals.items()]
-    yield site.compete("read", "list all", [reading(site, limit=_ALL), limit, *rivals], warmups=1)
-
-    def scan(store: FileStore) -> object:
-        return store.list_datapoints(dataset_name=DATASET, limit=_ALL)
-
-    yield site.compete("read", "list all, fresh store", [_fresh(site, scan), limit], warmups=0)
-
-
-def _reading_after_insert(site: Site) -> Contender:
+def _listing_after_insert(site: Site) -> Contender:
     def prepare() -> Action:
-        site.give(site.insert([site.new_item()]))
-        return lambda: site.store.list_datapoints(dataset_name=DATASET, limit=20)
+        site.give(site.insert(site.new_items(1)))
+        return partial(_list, site.store, limit=20)
 
     return Contender(SUBJECT, prepare)
-
-
-def _rival_lists(site: Site) -> list[Contender]:
-    return [Contender.of(name, partial(rival.newest, 100)) for name, rival in site.rivals.items()]
-
-
-def _rival_tags(site: Site) -> list[Contender]:
-    return [Contender.of(name, partial(rival.with_tag, RARE, 20)) for name, rival in site.rivals.items()]

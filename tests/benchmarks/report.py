@@ -11,8 +11,6 @@ from tests.benchmarks.goals import Goal, judge
 from tests.benchmarks.reference import NAME, reference
 from tests.benchmarks.row import Row, Spread
 
-__all__ = ["render", "to_dict"]
-
 _TITLES = {
     "write": "Writes, durable: ms for one datapoint",
     "read": "Reads: ms for one call; the third of a process, or the first of a fresh store",

@@ -1,4 +1,8 @@
-"""The stores that people would pick instead, each as durable as it can be."""
+"""The stores that people would pick instead, each as durable as it can be.
+
+Each can `close`, `insert` records, `get` one by its id, and return the `newest` (last inserted first), those
+`with_tag`, and all (`scan`, in the order of insertion).
+"""
 
 from __future__ import annotations
 
@@ -9,33 +13,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
-__all__ = ["Record", "Rival", "open_rivals"]
-
 Record = dict[str, Any]
 """A datapoint with its `id`; ids ascend."""
-
-
-class Rival(Protocol):
-    """What a store can do."""
-
-    def insert(self, records: Sequence[Record]) -> None:
-        """Add records, durably."""
-
-    def get(self, id: str) -> Record:
-        """Return the record of an id."""
-
-    def newest(self, count: int) -> list[Record]:
-        """Return those inserted last, the newest first."""
-
-    def scan(self) -> list[Record]:
-        """Return all records, the oldest first."""
-
-    def with_tag(self, tag: tuple[str, str], count: int) -> list[Record]:
-        """Return some records that have a tag."""
 
 
 class JsonLines:
@@ -44,6 +27,7 @@ class JsonLines:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "records.jsonl"
         self._path.touch()
+        self.close = lambda: None
 
     def insert(self, records: Sequence[Record]) -> None:
         with self._path.open("ab") as file:
@@ -74,6 +58,7 @@ class Sqlite:
 
     def __init__(self, directory: Path) -> None:
         self._connection = sqlite3.connect(directory / "records.db", isolation_level=None)
+        self.close = self._connection.close
         for statement in (
             "PRAGMA journal_mode=WAL",
             "PRAGMA synchronous=FULL",
@@ -112,6 +97,7 @@ class TinyDB:
 
         self._database = tinydb.TinyDB(directory / "records.json")
         self._where = tinydb.where
+        self.close = self._database.close
 
     def insert(self, records: Sequence[Record]) -> None:
         self._database.insert_multiple(records)
@@ -141,6 +127,7 @@ class DiskCache:
         self._cache = diskcache.Cache(
             str(directory / "cache"), eviction_policy="none", size_limit=1 << 40, sqlite_synchronous=2
         )
+        self.close = self._cache.close
 
     def insert(self, records: Sequence[Record]) -> None:
         with self._cache.transact():
@@ -164,7 +151,9 @@ class DiskCache:
         return (self._cache[id] for id in self._cache)
 
 
-_RIVALS: dict[str, type[JsonLines | Sqlite | TinyDB | DiskCache]] = {
+Rival = JsonLines | Sqlite | TinyDB | DiskCache
+
+_RIVALS: dict[str, type[Rival]] = {
     "JSON Lines": JsonLines,
     "sqlite3": Sqlite,
     "TinyDB": TinyDB,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.benchmarks.contest import Times
-
-__all__ = ["Row", "Spread", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +19,10 @@ class Spread:
     high: float
 
 
-def spread(values: Sequence[float], middle: float | None = None) -> Spread:
-    """Return the median (or another middle) and the quartiles of values."""
-    low, median, high = statistics.quantiles(list(values) * 2, n=4, method="inclusive")  # twice: there may be but one
-    return Spread(median if middle is None else middle, low, high)
+def spread(values: Sequence[float]) -> Spread:
+    """Return the median and the quartiles of values."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return Spread(middle, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +54,15 @@ class Row:
         return spread(self.times[self.subject])
 
     def ratio(self, opponent: str) -> Spread:
-        """Return the subject's median as a multiple of an opponent's, with the quartiles of that in single rounds."""
-        pairs = list(zip(self.times[self.subject], self.times[opponent], strict=False))
-        mine, theirs = zip(*pairs, strict=True)
-        middle = statistics.median(mine) / statistics.median(theirs)
-        return spread([one / other for one, other in pairs], middle)
+        """Return what the subject takes as a multiple of what an opponent takes in the same round."""
+        return spread([mine / other for mine, other in self._rounds(opponent)])
 
     def difference(self, opponent: str) -> float:
         """Return the median of what the subject takes more than an opponent in the same round."""
-        return statistics.median(a - b for a, b in zip(self.times[self.subject], self.times[opponent], strict=False))
+        return statistics.median(mine - other for mine, other in self._rounds(opponent))
+
+    def _rounds(self, opponent: str) -> Iterator[tuple[float, float]]:
+        return zip(self.times[self.subject], self.times[opponent], strict=False)  # an opponent may have sat some out
 
     @property
     def opponents(self) -> list[str]:
@@ -80,10 +78,6 @@ class Row:
             "subject": self.subject,
             "medians": {name: statistics.median(values) for name, values in self.times.items()},
             "rounds": {name: len(values) for name, values in self.times.items()},
-            "ratios": {name: _to_dict(self.ratio(name)) for name in self.opponents},
+            "ratios": {name: asdict(self.ratio(name)) for name in self.opponents},
             "notes": self.notes,
         }
-
-
-def _to_dict(one: Spread) -> dict[str, float]:
-    return {"ratio": one.middle, "low": one.low, "high": one.high}

@@ -3,94 +3,123 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+from tests.benchmarks import limits
 from tests.benchmarks.contest import Action, Contender
 from tests.benchmarks.rivals import Rival
 from tests.benchmarks.row import Row
-from tests.benchmarks.site import DATASET, SUBJECT, Site
+from tests.benchmarks.site import DATASET, LIMIT, SUBJECT, Site
 
-__all__ = ["deleting_one", "inserting_one", "iter_rows", "updating_one"]
-
-_BATCH = 100
 _ANSWER = [{"type": "text", "text": "It is on its way."}]
+_TOMBSTONES = tuple(f"tombstones/{number:02x}" for number in range(256))
+"""Where deletions go, as in the store."""
+
+Write = Callable[[Site, Sequence[uuid.UUID]], object]
 
 
 def iter_rows(site: Site) -> Iterator[Row]:
     """Yield the rows of a site."""
-    rivals = [_rival_insert(site, name, rival) for name, rival in site.rivals.items()]
-    yield site.compete("write", "insert one", [inserting_one(site), site.limit_one(), *rivals])
-    yield site.compete("write", "update one", [updating_one(site)])
-    yield site.compete("write", "update one in place", [updating_one(site, new_ids=False)])
-    yield site.compete("write", "delete one", [deleting_one(site)])
-    yield site.compete("write", "update, in batches of 100", [_taking(site, _BATCH, _update(site))])
-    yield site.compete("write", "delete, in batches of 100", [_taking(site, _BATCH, _delete(site), refill=True)])
+    for directory in _TOMBSTONES:
+        Path(site.bare, directory).mkdir(parents=True)
+    batch = min(100, site.size)
+    rivals = [_rival_inserting(site, name, rival) for name, rival in site.rivals.items()]
+    yield site.compete("write", "insert one", [inserting_one(site), _limit_of_one(site), *rivals])
+    yield site.compete("write", "update one", [updating_one(site), _limit_of_many(site, 1, has_files=True)])
+    yield site.compete("write", "update one in place", [_taking(site, _update_in_place), _limit_of_one(site)])
+    yield site.compete("write", "delete one", [deleting_one(site), _limit_of_deletion(site)])
+    for name, write, is_update in (("update", _update, True), ("delete", _delete, False)):
+        contenders = [_taking(site, write, batch), _limit_of_many(site, batch, has_files=is_update)]
+        yield site.compete("write", f"{name}, in batches of 100", contenders)
+
+
+# --- the store
 
 
 def inserting_one(site: Site, name: str = SUBJECT) -> Contender:
     """Return a contender that inserts one datapoint."""
 
     def prepare() -> Action:
-        items = [site.new_item()]
+        items = site.new_items(1)
         return lambda: site.give(site.insert(items))
 
     return Contender(name, prepare)
 
 
-def updating_one(site: Site, name: str = SUBJECT, *, new_ids: bool = True) -> Contender:
-    """Return a contender that updates one datapoint: a successor takes over, or its file is changed."""
-    return _taking(site, 1, _update(site, new_ids=new_ids), name)
+def updating_one(site: Site, name: str = SUBJECT) -> Contender:
+    """Return a contender that updates one datapoint: a successor takes over."""
+    return _taking(site, _update, name=name)
 
 
 def deleting_one(site: Site, name: str = SUBJECT) -> Contender:
     """Return a contender that deletes one datapoint."""
-
-    def delete(ids: list[uuid.UUID]) -> None:
-        assert site.store.delete_datapoint(dataset_name=DATASET, datapoint_id=ids[0]) == 1
-
-    return _taking(site, 1, delete, name, refill=True)
+    return _taking(site, _delete_one, name=name)
 
 
-def _taking(
-    site: Site, number: int, write: Callable[[list[uuid.UUID]], object], name: str = SUBJECT, *, refill: bool = False
-) -> Contender:
-    """Return a contender that writes to datapoints of the site, one after the other.
-
-    Args:
-        site: The site.
-        number: How many at a time.
-        write: Writes to those of some ids.
-        name: What the report calls it.
-        refill: Whether to insert as many others before, as these are going to be gone.
-    """
+def _taking(site: Site, write: Write, number: int = 1, *, name: str = SUBJECT) -> Contender:
+    """Return a contender that writes to datapoints of the site, the next ones each time."""
 
     def prepare() -> Action:
-        if refill:
-            site.give(site.insert([site.new_item() for _ in range(min(number, site.size))]))
+        if write in (_delete, _delete_one):
+            site.give(site.insert(site.new_items(number)))  # so that the dataset stays as large as it is
         ids = site.take(number)
-        return lambda: write(ids)
+        return lambda: write(site, ids)
 
-    return Contender(name, prepare, min(number, site.size))
-
-
-def _update(site: Site, *, new_ids: bool = True) -> Callable[[list[uuid.UUID]], None]:
-    def update(ids: list[uuid.UUID]) -> None:
-        requests = [
-            {"type": "chat", "id": str(id), "output": [{"type": "text", "text": "It is on its way."}]} for id in ids
-        ]
-        site.give(site.store.update_datapoints(dataset_name=DATASET, requests=requests, new_ids=new_ids))
-
-    return update
+    return Contender(name, prepare, number, syncs=number > 1)
 
 
-def _delete(site: Site) -> Callable[[list[uuid.UUID]], None]:
-    def delete(ids: list[uuid.UUID]) -> None:
-        assert site.store.delete_datapoints(dataset_name=DATASET, ids=ids) == len(ids)
-
-    return delete
+def _update(site: Site, ids: Sequence[uuid.UUID], *, new_ids: bool = True) -> None:
+    requests = [{"type": "chat", "id": str(one), "output": _ANSWER} for one in ids]
+    site.give(site.store.update_datapoints(dataset_name=DATASET, requests=requests, new_ids=new_ids))
 
 
-def _rival_insert(site: Site, name: str, rival: Rival) -> Contender:
+def _update_in_place(site: Site, ids: Sequence[uuid.UUID]) -> None:
+    _update(site, ids, new_ids=False)
+
+
+def _delete(site: Site, ids: Sequence[uuid.UUID]) -> None:
+    assert site.store.delete_datapoints(dataset_name=DATASET, ids=ids) == len(ids)
+
+
+def _delete_one(site: Site, ids: Sequence[uuid.UUID]) -> None:
+    assert site.store.delete_datapoint(dataset_name=DATASET, datapoint_id=ids[0]) == 1
+
+
+# --- the limits, in a directory of as many files, and the rivals
+
+
+def _limit_of_one(site: Site) -> Contender:
+    def prepare() -> Action:
+        data, target = site.read_file(), f"{site.bare}/{site.new_name()}"
+        return lambda: limits.insert_one(site.stage, target, data)
+
+    return Contender(LIMIT, prepare)
+
+
+def _limit_of_deletion(site: Site) -> Contender:
+    def prepare() -> Action:
+        path = f"{site.bare}/{_tombstone(site)}"
+        return lambda: limits.make_empty(path)
+
+    return Contender(LIMIT, prepare)
+
+
+def _limit_of_many(site: Site, number: int, *, has_files: bool) -> Contender:
+    def prepare() -> Action:
+        files = {_tombstone(site): b"" for _ in range(number)}
+        if has_files:
+            files |= {site.new_name(): site.read_file() for _ in range(number)}
+        return lambda: limits.insert_many(site.stage, site.bare, files)
+
+    return Contender(LIMIT, prepare, number, syncs=number > 1)
+
+
+def _tombstone(site: Site) -> str:
+    return f"tombstones/{str(site.pick())[-2:]}/{site.new_name()}"
+
+
+def _rival_inserting(site: Site, name: str, rival: Rival) -> Contender:
     def prepare() -> Action:
         records = [site.new_record()]
         return lambda: rival.insert(records)
