@@ -76,8 +76,9 @@ class Shared:
             self._feed = open_feed()
         return self._feed
 
-    def forget_feed(self) -> None:
-        """Let go of the feed; the next to ask for it gets another."""
+    def renew(self) -> None:
+        """Let go of what was shared, for datasets that are not used any more and may hold it still."""
+        self.budget = TextBudget()
         self._feed = None
 
 
@@ -95,9 +96,9 @@ class Dataset:
         self.layout = layout
         self._disk = disk
         self._journal = Journal(layout, disk)
-        self._index = DatasetIndex(layout, disk, store.get_feed, store.budget)
         self._lock_timeout = lock_timeout
         self._store = store
+        self._index = self._make_index()
         self._place: tuple[int, int] | None = None
         self._explained = _Explained(layout)
 
@@ -132,6 +133,14 @@ class Dataset:
     def _refused(self, reason: str) -> DatasetNameError:
         return DatasetNameError(f"Invalid dataset name: {self.layout.name}. It cannot be used here: {reason}")
 
+    def _make_index(self) -> DatasetIndex:
+        return DatasetIndex(self.layout, self._disk, self._store.get_feed, self._store.budget)
+
+    def _forget(self) -> None:
+        """Forget what is remembered: something has broken off the bookkeeping of it, ^C for one."""
+        old, self._index = self._index, self._make_index()
+        old.release()
+
     # --- reading
 
     def read(self, action: Callable[[DatasetView], T], *, absent: T) -> T:
@@ -146,20 +155,27 @@ class Dataset:
             StorageError: The file system refused.
         """
         with self._explained:
-            return self._read_settled(action, absent)
+            try:
+                return self._read_settled(action, absent)
+            except (FilestoreError, OSError):
+                raise
+            except BaseException:
+                self._forget()
+                raise
 
     def _read_settled(self, action: Callable[[DatasetView], T], absent: T) -> T:
         """Read between two writes, without the lock; if they leave no gap, with it."""
         deadline = time.monotonic() + self._lock_timeout
         pauses = iter(_READ_PAUSES)
-        watches = self._index.watches
         while True:
+            index = self._index
+            watches = index.watches
             directory = self._find_directory()
             if directory is None and not self._journal.has_pending():
                 return absent
             watches.look(directory)
             before = watches.recall_internal(self._read_settled_sequence)
-            view = DatasetView(self._journal, self._index, (before or self._journal.sequence()).mtime_ns)
+            view = DatasetView(self._journal, index, (before or self._journal.sequence()).mtime_ns)
             try:
                 outcome = _attempt(action, view)
             except FileNotFoundError:  # a listed file is gone: list again
@@ -227,7 +243,13 @@ class Dataset:
         with self._explained:
             self._prepare(is_root_there=is_there)
             self._store.check_root(self._disk)
-            return self._write_locked(plan)
+            try:
+                return self._write_locked(plan)
+            except (FilestoreError, OSError):
+                raise
+            except BaseException:
+                self._forget()
+                raise
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
         with self._locked():

@@ -59,7 +59,7 @@ class Datasets:
         In a forked child it must be: the feed is one queue with the parent's, and whoever reads from it takes away.
         """
         self._known.clear()
-        self._shared.forget_feed()
+        self._shared.renew()
 
     def find(self, name: str) -> Dataset | None:
         """Return the dataset of a name, None for a reserved one: it is nobody's, and asking for it is no mistake.

@@ -15,6 +15,8 @@ import struct
 import termios
 import threading
 import weakref
+from collections import deque
+from functools import partial
 from typing import Protocol
 
 __all__ = ["ChangeFeed", "Listener", "open_feed"]
@@ -61,6 +63,7 @@ class ChangeFeed:
         self._libc = libc
         self._lock = threading.Lock()
         self._listeners: dict[int, list[tuple[str, weakref.ref[Listener]]]] = {}
+        self._abandoned: deque[int] = deque()
         weakref.finalize(self, os.close, descriptor)
 
     def watch(self, path: str, listener: Listener) -> int | None:
@@ -73,22 +76,33 @@ class ChangeFeed:
         if not _is_complete(self._libc, path):
             return None
         with self._lock:
+            self._end_abandoned()
             watch: int = self._libc.inotify_add_watch(  # type: ignore[attr-defined]  # a ctypes library
                 self._descriptor, os.fsencode(path), _EVENTS | _ONLYDIR | _DONT_FOLLOW
             )
             if watch < 0:
                 return None
-            self._listeners.setdefault(watch, []).append((path, weakref.ref(listener)))
+            # A listener is freed at any moment, also while this thread holds the lock: that is only noted then.
+            abandon = partial(_abandon, self._abandoned, watch)
+            self._listeners.setdefault(watch, []).append((path, weakref.ref(listener, abandon)))
         return watch
 
     def unwatch(self, watch: int, listener: Listener) -> None:
         """End what `watch` began."""
         with self._lock:
-            others = [pair for pair in self._listeners.get(watch, []) if pair[1]() not in (listener, None)]
-            if others:
-                self._listeners[watch] = others
-            elif self._listeners.pop(watch, None) is not None:
-                self._libc.inotify_rm_watch(self._descriptor, watch)  # type: ignore[attr-defined]
+            self._end(watch, listener)
+
+    def _end(self, watch: int, listener: Listener | None) -> None:
+        """Take a listener, and those that are freed, from a watch, and end it if there is no other."""
+        others = [pair for pair in self._listeners.get(watch, []) if pair[1]() not in (listener, None)]
+        if others:
+            self._listeners[watch] = others
+        elif self._listeners.pop(watch, None) is not None:
+            self._libc.inotify_rm_watch(self._descriptor, watch)  # type: ignore[attr-defined]
+
+    def _end_abandoned(self) -> None:
+        while self._abandoned:
+            self._end(self._abandoned.popleft(), None)
 
     def drain(self) -> None:
         """Hand every event that is queued by now to its listeners; of those that come meanwhile there may be no end."""
@@ -96,14 +110,20 @@ class ChangeFeed:
             size = ctypes.c_int()
             fcntl.ioctl(self._descriptor, termios.FIONREAD, size)
             if size.value:
-                self._dispatch(os.read(self._descriptor, size.value))
+                try:
+                    self._dispatch(os.read(self._descriptor, size.value))
+                except BaseException:  # ^C, for one: what was read and not handed on is lost
+                    self._tell_all()
+                    raise
+            self._end_abandoned()
 
     def _dispatch(self, data: bytes) -> None:
         at = 0
         while at < len(data):
             watch, mask, _, size = _HEAD.unpack_from(data, at)
             at += _HEAD.size
-            name = os.fsdecode(data[at : at + size].rstrip(b"\0"))
+            # An event without a name is about the directory itself.
+            name = os.fsdecode(data[at : at + size].rstrip(b"\0")) or None
             at += size
             if mask & _OVERFLOW:
                 self._tell_all()
@@ -117,6 +137,10 @@ class ChangeFeed:
         for pairs in self._listeners.values():
             for pair in pairs:
                 _tell(pair, None)
+
+
+def _abandon(abandoned: deque[int], watch: int, _: object) -> None:
+    abandoned.append(watch)
 
 
 def _tell(pair: tuple[str, weakref.ref[Listener]], name: str | None) -> None:

@@ -134,6 +134,12 @@ class DatasetIndex:
         self._digests: Counter[str] = Counter()
         self._budget = budget
 
+    def release(self) -> None:
+        """Give back what others could use; the index is not used any more."""
+        for row in list(self._rows.values()):
+            if row.texts is not None:
+                self._budget.give_back(len(row.texts))
+
     # --- which datapoints there are
 
     def refresh_names(self, own_mtime_ns: int) -> None:
@@ -144,8 +150,8 @@ class DatasetIndex:
         """
         if self.names.is_listed and not self.watches.is_on:  # a process that lists once needs no watches
             self.watches.start()
-        doubts = self.watches.take_doubts()
         try:
+            doubts = self.watches.take_doubts()
             if self.watches.is_on and not doubts.everything:
                 if doubts.schemas:
                     self.fit_schemas.clear()

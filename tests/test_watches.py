@@ -1,0 +1,336 @@
+"""Laws of watching: what the kernel tells is heard to the end, what it cannot is looked at, and nothing leaks."""
+
+from __future__ import annotations
+
+import gc
+import linecache
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from filestore import FileStore
+from filestore.storage import watches
+from tests.conftest import watched_directories
+from tests.test_git import commit, git
+from tests.test_index import DATASET, Askers, World, ask, chat, edit, extraction, is_watched
+
+STEP = 2
+"""Of the lines at which something can be broken off, one in so many is taken."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this system has no inotify")
+
+
+@pytest.fixture(autouse=True)
+def no_garbage() -> None:
+    """Let go of what earlier tests have left, which would go at any moment otherwise."""
+    gc.collect()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "store")
+
+
+def open_watched(world: World) -> FileStore:
+    """Return a store that has listed often enough to be told of changes."""
+    store = FileStore(world.root, durable=False)
+    for _ in range(2):
+        ask(store, world, "list by tag")
+    assert is_watched(world.dataset)
+    return store
+
+
+def descriptors() -> list[str]:
+    return sorted(str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+
+
+def kinds(store: FileStore) -> dict[Any, str]:
+    """Return the tag of each live datapoint, as a list that depends on all of them gives it."""
+    found = store.list_datapoints(dataset_name=DATASET, order_by=[], limit=1000)
+    return {one.id: one.tags["kind"] for one in found}
+
+
+# --- nothing leaks
+
+
+def test_a_store_that_is_dropped_leaves_neither_descriptors_nor_watches(world: World) -> None:
+    before, watched = descriptors(), watched_directories()
+    store = open_watched(world)
+    assert descriptors() != before
+    del store
+    gc.collect()
+    assert (descriptors(), watched_directories()) == (before, watched)
+
+
+def test_a_store_that_is_dropped_leaves_no_watches_to_those_that_go_on(world: World, tmp_path: Path) -> None:
+    store = open_watched(world)
+    watched, opened = watched_directories(), descriptors()
+    for number in range(3):
+        other = open_watched(World(tmp_path / f"other {number}"))
+        assert len(watched_directories()) > len(watched)
+        del other
+        gc.collect()
+        edit(world.path(number))
+        assert list(kinds(store).values()).count("word") == number + 1
+        assert (watched_directories(), descriptors()) == (watched, opened)
+
+
+def test_two_stores_of_one_root_share_their_watches_until_both_are_dropped(world: World) -> None:
+    first, second = open_watched(world), open_watched(world)
+    shared = watched_directories()
+    edit(world.path(1))
+    assert kinds(first) == kinds(second)
+    del first
+    gc.collect()
+    edit(world.path(2))
+    assert list(kinds(second).values()).count("word") == 2
+    assert watched_directories() == shared
+
+
+def test_names_without_end_leave_watches_that_work(world: World) -> None:
+    store = open_watched(world)
+    opened = descriptors()
+    for number in range(1001):
+        assert store.count_datapoints(dataset_name=f"no {number}") == 0
+    for _ in range(3):
+        ask(store, world, "list by tag")
+    watched = watched_directories()
+    assert len(set(watched)) == len(watched)
+    assert descriptors() == opened
+    edit(world.path(1))
+    assert list(kinds(store).values()).count("word") == 1
+
+
+# --- more events than are kept
+
+
+def most_queued() -> int:
+    return int(Path("/proc/sys/fs/inotify/max_queued_events").read_text(encoding="ascii"))
+
+
+def cause_events(world: World, count: int) -> None:
+    """Cause events that do not fall together into one, as those of the same file would."""
+    paths = [world.path(3), world.path(4)]
+    for _ in range(count // 2):
+        for path in paths:
+            os.utime(path)
+
+
+def test_an_edit_is_seen_although_the_kernel_has_dropped_its_event(world: World) -> None:
+    askers = Askers(world, watch=True)
+    cause_events(world, most_queued() + 10)
+    edit(world.path(1))
+    assert list(kinds(askers.stores["list"]).values()).count("word") == 1
+    askers.assert_right()
+    edit(world.path(2))
+    askers.assert_right()
+    assert is_watched(world.dataset)
+
+
+def test_an_edit_is_seen_although_nobody_has_asked_for_more_events_than_are_kept(world: World, tmp_path: Path) -> None:
+    store, elsewhere = open_watched(world), World(tmp_path / "elsewhere")
+    busy = open_watched(elsewhere)
+    for _ in range(watches._MOST_EVENTS // 10_000 + 1):
+        cause_events(world, 10_000)
+        ask(busy, elsewhere, "list by tag")
+    edit(world.path(1))
+    assert list(kinds(store).values()).count("word") == 1
+    edit(world.path(2))
+    assert list(kinds(store).values()).count("word") == 2
+    assert is_watched(world.dataset)
+
+
+# --- fewer watches than are needed
+
+LIMITED = """
+import sys
+from pathlib import Path
+from filestore import FileStore
+from tests.conftest import watched_directories
+from tests.test_index import edit
+
+root, limit, most, *paths = sys.argv[1:]
+Path("/proc/sys/user", limit).write_text(most)
+store = FileStore(root)
+for path in (None, None, *map(Path, paths)):
+    if path is not None:
+        edit(path)
+    found = store.list_datapoints(dataset_name="cases", order_by=[], limit=100)
+    print([one.tags["kind"] for one in found].count("word"), watched_directories())
+"""
+IN_NAMESPACE = ["unshare", "--user", "--map-root-user"]
+
+
+def can_limit() -> bool:
+    """Tell whether this user may set limits for a namespace of its own."""
+    return shutil.which("unshare") is not None and subprocess.run([*IN_NAMESPACE, "true"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not can_limit(), reason="this user may make no namespace")
+@pytest.mark.parametrize(("limit", "most"), [("max_inotify_instances", 0), ("max_inotify_watches", 2)])
+def test_edits_are_seen_although_the_user_has_no_watches_left(world: World, limit: str, most: int) -> None:
+    command = [sys.executable, "-c", LIMITED, str(world.root), limit, str(most)]
+    paths = [str(world.path(number)) for number in range(3)]
+    done = subprocess.run([*IN_NAMESPACE, *command, *paths], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("".join(f"{count} []\n" for count in (0, 0, 1, 2, 3)), "")
+
+
+# --- children
+
+FORKED = """
+import os, sys, threading
+from pathlib import Path
+from filestore import FileStore
+from tests.conftest import watched_directories
+from tests.test_index import edit
+
+root, *paths = sys.argv[1:]
+store = FileStore(root)
+watched = Path(root, "cases").stat().st_ino
+
+def count():
+    found = store.list_datapoints(dataset_name="cases", order_by=[], limit=100)
+    return [one.tags["kind"] for one in found].count("word")
+
+def count_and_edit(path):
+    before = [count(), count(), watched in watched_directories()]
+    edit(Path(path))
+    return [*before, count()]
+
+def keep_busy():
+    while not enough.is_set():
+        count()
+
+def fork():
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    return child == 0
+
+print(count_and_edit(paths[0]), flush=True)
+enough = threading.Event()
+threads = [threading.Thread(target=keep_busy) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for path in paths[1:4]:
+    if fork():
+        print(count_and_edit(path), flush=True)
+        if fork():
+            print(count_and_edit(paths[4]) if path == paths[3] else count(), flush=True)
+            os._exit(0)
+        print(count(), flush=True)
+        os._exit(0)
+enough.set()
+for thread in threads:
+    thread.join()
+print(count_and_edit(paths[5]))
+"""
+
+
+def test_a_child_that_was_forked_while_threads_read_shares_files_with_its_parent_and_nothing_else(
+    world: World,
+) -> None:
+    world.ids += world.insert(chat("five"))
+    paths = [str(world.path(number)) for number in (0, 1, 2, 3, 6, 7)]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED, str(world.root), *paths]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    expected: list[object] = [[0, 0, True, 1]]
+    expected += [[1, 1, True, 2], 2, 2, [2, 2, True, 3], 3, 3, [3, 3, True, 4], [4, 4, True, 5], 5]
+    expected += [[5, 5, True, 6]]
+    assert (done.stdout, done.stderr) == ("".join(f"{one}\n" for one in expected), "")
+
+
+# --- git
+
+
+def test_every_state_that_git_brings_is_seen(world: World) -> None:
+    git(world.root, "init", "--quiet", "--initial-branch=main")
+    commit(world.root, "main")
+    git(world.root, "checkout", "--quiet", "-b", "side")
+    edit(world.path(1))
+    world.path(2).unlink()
+    world.delete(world.ids[3])
+    world.insert(chat("new"), extraction("c"))
+    world.path(4).unlink()
+    commit(world.root, "side")
+    edit(world.path(0))
+    askers = Askers(world, watch=True)
+    side_and_edit = askers.assert_right()
+    git(world.root, "stash")
+    side = askers.assert_right()
+    git(world.root, "checkout", "--quiet", "main")
+    main = askers.assert_right()
+    assert side_and_edit != side != main != side_and_edit
+    git(world.root, "checkout", "--quiet", "side")
+    assert askers.assert_right() == side
+    git(world.root, "stash", "pop")
+    assert askers.assert_right() == side_and_edit
+
+
+# --- interruptions
+
+
+class Interruption:
+    """Breaks off what a thread does in the rooms that remember, at one of the lines that it comes to, as ^C may.
+
+    Not where no signal can: where a lock is about to be freed, and at a word that does nothing.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.lines_left = at
+
+    def __enter__(self) -> None:
+        self._outer = sys.gettrace()
+        sys.settrace(self._trace)
+
+    def __exit__(self, kind: object, error: object, place: object) -> None:
+        sys.settrace(self._outer)
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        if "/storage/" not in frame.f_code.co_filename:
+            return None
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        if event == "line" and line != "try:" and not line.startswith("with ") and not line.endswith(".release()"):
+            self.lines_left -= 1
+            if self.lines_left == 0:
+                raise KeyboardInterrupt
+        return self._trace
+
+
+@pytest.mark.parametrize("watch", [True, False], ids=["watched", "looked at"])
+def test_a_read_that_was_broken_off_anywhere_changes_no_later_answer(world: World, watch: bool) -> None:
+    store = FileStore(world.root, durable=False, watch=watch)
+    tombstone = world.tombstones / str(world.ids[2])[-2:] / f"{world.ids[2]}@20260102T030405.678901Z"
+    tombstone.parent.mkdir(exist_ok=True)
+    expected = dict.fromkeys(world.ids, "text") | dict(zip(world.ids[4:6], "ab", strict=True))
+    was_broken_off, at = True, 0
+    while was_broken_off:
+        at += STEP
+        was_broken_off = False
+        assert kinds(store) == expected
+        for number in (0, 1):
+            text = world.path(number).read_text(encoding="utf-8")
+            expected[world.ids[number]] = kind = f"{at} {number}"
+            path = world.path(number)
+            path.write_text(re.sub('"kind": ".*"', f'"kind": "{kind}"', text), encoding="utf-8")
+        if tombstone.exists():
+            tombstone.unlink()
+            expected[world.ids[2]] = "text"
+        else:
+            tombstone.touch()
+            del expected[world.ids[2]]
+        try:
+            with Interruption(at):
+                kinds(store)
+        except KeyboardInterrupt:
+            was_broken_off = True
+        assert kinds(store) == expected, at
+    assert at > 100 * STEP
