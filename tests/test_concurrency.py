@@ -433,6 +433,51 @@ def test_hand_edit_saved_during_an_update_is_kept_by_it(
     assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
 
 
+@dataclass(frozen=True)
+class HaltingDisk(Disk):
+    """The door to the disk, which halts once, from when it is told to, at a name that is read or renamed to."""
+
+    name: str = ""
+    is_armed: threading.Event = field(default_factory=threading.Event)
+    has_arrived: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def halt(self, path: str) -> None:
+        if self.is_armed.is_set() and not self.has_arrived.is_set() and path.endswith(self.name):
+            self.has_arrived.set()
+            assert self.go_on.wait(ANSWER_SECONDS)
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        self.halt(path)
+        return super().read(path)
+
+    def rename(self, source: str, target: str) -> None:
+        super().rename(source, target)
+        self.halt(target)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells of changes")
+def test_reader_told_of_half_a_batch_never_takes_it_for_the_whole(tmp_path: Path) -> None:
+    """By the time it looks whether a write is under way, the one whose first half it was told of is over."""
+    reader, writer = FileStore(tmp_path), FileStore(tmp_path)
+    reads = reader._datasets._disk = HaltingDisk(name="/seq")
+    writes = writer._datasets._disk = HaltingDisk(name=".json")
+    insert(writer, batch("old"))
+    while not reader._datasets.get(DATASET)._index.watches.is_on:
+        assert len(everything(reader)) == BATCH
+    reads.is_armed.set()
+    writes.is_armed.set()
+    with ThreadPoolExecutor() as threads:
+        written = threads.submit(insert, writer, batch("new"))
+        assert writes.has_arrived.wait(ANSWER_SECONDS)
+        listed = threads.submit(everything, reader)
+        assert reads.has_arrived.wait(ANSWER_SECONDS)
+        writes.go_on.set()
+        written.result()
+        reads.go_on.set()
+        assert len(listed.result()) == 2 * BATCH
+
+
 def test_two_stores_in_one_process_see_each_others_writes(tmp_path: Path) -> None:
     first, second = FileStore(tmp_path), FileStore(tmp_path)
     for number in range(1, 20):

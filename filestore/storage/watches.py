@@ -157,14 +157,20 @@ class Watches:
             return doubts
 
     def recall_internal(self, read: Callable[[], T]) -> T:
-        """Return what `read` finds in the dataset's internal directory, from memory while nothing happens there."""
+        """Return what `read` finds in the dataset's internal directory, from memory while nothing happens there.
+
+        By the time it returns, all that had changed by the time of the reading has been taken notice of.
+        """
         with self._lock:
             is_told = self.is_on and self._layout.internal in self._watched
-            if self._recalled is None or self._has_internal_doubt or not is_told:
-                self._recalled = (read(),)
-                self._has_internal_doubt = False
-            value: T = self._recalled[0]
-            return value
+            if self._recalled is not None and is_told and not self._has_internal_doubt:
+                value: T = self._recalled[0]
+                return value
+            value = read()
+            self._recalled = (value,)
+            self._has_internal_doubt = False
+        self.drain()
+        return value
 
     def _watch(self, path: str) -> bool:
         """Watch a directory; one that is not there is nothing to watch, its parent tells when it comes.
