@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -253,11 +253,8 @@ class FaultyDisk(Disk):
             self.fault.strike(path)
         super().remove_tree(path)
 
-    def sync_file(self, path: str) -> None:
-        self.fault.strike(path)
-
-    def sync_directories(self, paths: Any) -> None:
-        for path in paths:
+    def sync_directories(self, paths: Iterable[str], files: Iterable[str] = ()) -> None:
+        for path in (*paths, *files):
             self.fault.strike(path)
 
 

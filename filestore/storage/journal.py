@@ -3,9 +3,10 @@
 The caller holds the dataset's lock throughout. Until the rename of `stage-<n>` to `pending` nothing has happened; from
 it on everything has, and what is not yet in its place is put there by whoever holds the lock next.
 
-A change of one file needs no manifest: its one rename is all of it. A single tombstone needs no staging either: an
-empty file is whole as soon as its name is there, so making it under that name is the whole change, and a crash leaves
-it made or not made. Between the two steps of the sequence number readers wait for it as for any other change.
+A tombstone is never staged: an empty file is whole as soon as its name is there, and the manifest says the name.
+
+A change of one file needs no manifest: its one rename is all of it, or, of a tombstone, that it is made. Between the
+two steps of the sequence number readers wait for it as for any other change.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import stat
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
@@ -140,8 +143,7 @@ class Journal:
                 raise ChangedMeanwhileError(entry.name) from error
             raise
         try:
-            self.disk.sync_file(path)
-            self._settle(number, [self.layout.parent(entry), *new_directories])
+            self._settle(number, [self.layout.parent(entry), *new_directories], [path])
         except OSError as error:
             raise self._committed(error) from error
 
@@ -173,7 +175,9 @@ class Journal:
             {entry: replaced.digest if (replaced := change.replaced.get(entry)) else None for entry in change.puts},
             change.removed,
         )
-        files = {f"{stage}/{entry.staged_name}": data for entry, data in change.puts.items()}
+        files = {
+            f"{stage}/{entry.staged_name}": data for entry, data in change.puts.items() if entry.kind != "tombstone"
+        }
         modes = {f"{stage}/{entry.staged_name}": replaced.mode for entry, replaced in change.replaced.items()}
         try:
             self.disk.make_directory(stage)
@@ -187,7 +191,7 @@ class Journal:
         try:
             self.disk.sync_directories([self.layout.internal])
             self._write_sequence(number + 1)
-            self._settle(number, self._apply(pending, change.replaced), is_pending=True)
+            self._settle(number, *self._apply(pending, change.replaced), is_pending=True)
         except OSError as error:
             raise self._committed(error) from error
 
@@ -222,27 +226,37 @@ class Journal:
             steps.append(f"{steps[-1]}/{name}")
         return steps
 
-    def _apply(self, pending: Pending, replaced: Mapping[Entry, Replaced] | None) -> list[str]:
-        """Put what is still staged into its place; return the directories whose names changed.
+    def _apply(self, pending: Pending, replaced: Mapping[Entry, Replaced] | None) -> tuple[list[str], list[str]]:
+        """Put what is not in its place there; return the directories whose names changed, and the tombstones.
 
         Args:
             pending: The change.
             replaced: The states of the files it replaces, just checked; None in a recovery, where some may be in place.
         """
         directories: dict[str, None] = {}
+        tombstones: list[str] = []
         for entry, digest in pending.puts.items():
             staged, final = self.staged(entry), self.layout.final(entry)
-            if replaced is None and not self._is_staged(staged):
+            if entry.kind == "tombstone":
+                put = partial(self._make_tombstone, final)
+                tombstones.append(final)
+            elif replaced is None and not self._is_staged(staged):
                 continue
-            if entry.kind == "datapoint" and not self._is_as_read(entry, digest, replaced):
-                final = self._free_draft(entry)
-            gained = self._place(entry, staged, final)
+            elif entry.kind == "datapoint" and not self._is_as_read(entry, digest, replaced):
+                put = partial(self.disk.rename, staged, self._free_draft(entry))
+            else:
+                put = partial(self.disk.rename, staged, final)
+            gained = self._place(entry, put)
             directories.update(dict.fromkeys([self.layout.parent(entry), *gained]))
         for entry in pending.removed:
             self._check_steps(entry)
             self.disk.remove(self.layout.final(entry))
             directories[self.layout.parent(entry)] = None
-        return list(directories)
+        return list(directories), tombstones
+
+    def _make_tombstone(self, path: str) -> None:
+        with suppress(FileExistsError):  # made before an interruption
+            self.disk.write_new(path, b"")
 
     def _is_staged(self, staged: str) -> bool:
         status = self.disk.status(staged)
@@ -265,13 +279,13 @@ class Journal:
         for path in self._steps(self.layout.parent(entry)):
             self.disk.check_directory(path)
 
-    def _place(self, entry: Entry, staged: str, final: str) -> list[str]:
-        """Move a staged file into its place; return the directories that gained one for it."""
+    def _place(self, entry: Entry, put: Callable[[], None]) -> list[str]:
+        """Put a file into its place; return the directories that gained one for it."""
         try:
-            self.disk.rename(staged, final)
+            put()
         except FileNotFoundError:  # git has removed the directory, as it does when it removes the last file in it
             gained = self._make_directories([entry])
-            self.disk.rename(staged, final)
+            put()
             return gained
         return []
 
@@ -292,9 +306,11 @@ class Journal:
         except FileNotFoundError:
             return None
 
-    def _settle(self, number: int, directories: list[str], *, is_pending: bool = False) -> None:
+    def _settle(
+        self, number: int, directories: list[str], tombstones: Iterable[str] = (), *, is_pending: bool = False
+    ) -> None:
         """Make an applied change durable and close it."""
-        self.disk.sync_directories(directories)
+        self.disk.sync_directories(directories, tombstones)
         if is_pending:
             trash = f"{self.layout.internal}/stage-{number}"
             self.disk.rename(self.layout.pending, trash)
@@ -374,7 +390,8 @@ class Journal:
             return
         self._write_sequence(number)
         gained = self._make_directories(pending.puts)  # git may have removed them with their last tracked file
-        self._settle(number - 1, [*self._apply(pending, None), *gained], is_pending=True)
+        directories, tombstones = self._apply(pending, None)
+        self._settle(number - 1, [*directories, *gained], tombstones, is_pending=True)
 
     def _give_up(self, number: int) -> None:
         self._write_sequence(number)
@@ -386,8 +403,7 @@ class Journal:
         Raises:
             RecoveryNeededError: Something is.
         """
-        is_begun = any(self.disk.status(self.staged(entry)) is None for entry in pending.puts)
-        if is_begun or any(self.disk.status(self.layout.final(entry)) is None for entry in pending.removed):
+        if any(map(self._is_put, pending.puts)) or any(map(self._is_removed, pending.removed)):
             raise RecoveryNeededError(
                 f"A part of the interrupted change to dataset {self.layout.name} is in place already, so it cannot be"
                 " given up: `filestore recover --apply` completes it"
@@ -395,5 +411,12 @@ class Journal:
 
     def _is_applied(self, pending: Pending) -> bool:
         """Tell whether nothing is left to do but to close the change."""
-        waiting = [self.staged(entry) for entry in pending.puts] + [self.layout.final(one) for one in pending.removed]
-        return all(self.disk.status(path) is None for path in waiting)
+        return all(map(self._is_put, pending.puts)) and all(map(self._is_removed, pending.removed))
+
+    def _is_put(self, entry: Entry) -> bool:
+        if entry.kind == "tombstone":
+            return self.disk.status(self.layout.final(entry)) is not None
+        return self.disk.status(self.staged(entry)) is None
+
+    def _is_removed(self, entry: Entry) -> bool:
+        return self.disk.status(self.layout.final(entry)) is None
