@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from filestore.attachments import Attachments
-from filestore.codec import JSONObject, JSONValue, dumps, loads_file
+from filestore.codec import JSONObject, JSONValue, dumps, loads_file, pack, unpack
 from filestore.content import InputParser
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
 from filestore.errors import FileContentError, JSONTextError, ShapeError
@@ -270,7 +270,7 @@ def _parse_json(reader: ObjectReader, fields: dict[str, Any], context: FileConte
         if function is None or function.type != "json":
             name = fields["function_name"]
             raise ShapeError(f"missing field `output_schema`, and no json function `{name}` is configured to tell it")
-        schema = function.output_schema
+        schema = unpack(pack(function.output_schema))  # a copy: the caller may change what it gets
     else:
         schema = reader.require("output_schema", lambda value: _parse_schema(value, context))
     fields.update(output=parse_json_output_in_file(reader), output_schema=schema)
@@ -281,6 +281,10 @@ def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
     digest = schema_reference(value)
     if digest is not None:
         return context.load_schema(digest)
+    return _expect_schema(value)
+
+
+def _expect_schema(value: JSONValue) -> JSONValue:
     if not isinstance(value, dict | bool):
         raise ShapeError(f"invalid type: {describe(value)}, expected a JSON Schema")
     return value
@@ -290,7 +294,7 @@ def read_schema(data: bytes, path: str, digest: str) -> JSONValue:
     """Read a file of `schemas/`, whose name is the digest of its canonical bytes.
 
     Raises:
-        FileContentError: It is no JSON, or its content has another digest.
+        FileContentError: It is no JSON, its content has another digest, or is no schema.
     """
     import hashlib
 
@@ -301,7 +305,10 @@ def read_schema(data: bytes, path: str, digest: str) -> JSONValue:
     if not hashlib.sha256(dumps(schema)).hexdigest().startswith(digest):
         reason = "this schema was altered: its content no longer has the digest in its name (restore it from git)"
         raise FileContentError(path, 1, 1, reason)
-    return schema
+    try:
+        return _expect_schema(schema)
+    except ShapeError as error:
+        raise FileContentError(path, 1, 1, str(error)) from None
 
 
 def canonical_schema(data: bytes) -> bytes:

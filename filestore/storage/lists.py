@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filestore.codec import JSONValue, loads_file
 from filestore.datapoint import Datapoint
 from filestore.datapoint_file import FileContext, parse_datapoint, read_datapoint
-from filestore.errors import JSONTextError, ShapeError
+from filestore.errors import FileContentError, JSONTextError, ShapeError
 from filestore.functions import FunctionConfig
 from filestore.ids import parse_canonical_uuid
 from filestore.storage.changes import find_datapoint, find_live
@@ -151,7 +151,11 @@ class Lists:
         return [self.read_row(str(one)).row for one in self.view.live_ids()]
 
     def _datapoint(self, row: Row) -> Datapoint:
-        return row.datapoint(self.view.layout.name, self.view.load_schema)
+        try:
+            return row.datapoint(self.view.layout.name, self.view.load_schema)
+        except (FileContentError, ShapeError):  # its schema has changed meanwhile, and the file may have with it
+            context = FileContext(self.view.layout.name, self.load_config, self.view.load_schema)
+            return self._read(row.key[1], context)[0]
 
     # --- reading files
 
