@@ -30,7 +30,7 @@ def iter_rows(site: Site) -> Iterator[Row]:
     }
     bare = Contender.of(PASS, partial(call, *python, "pass"))
     for name, program in programs.items():
-        yield site.compete("command", name, [Contender.of(name, partial(call, *program)), bare])
+        yield site.compete("command", name, [Contender.of(name, partial(call, *program)), bare], warmups=1)
     name = "filestore list, all as JSON Lines"
     contenders = [Contender.of(name, partial(call, *command, *EXPORT))]
     contenders.append(Contender.of(LIMIT, partial(limits.read_all, site.files)))
