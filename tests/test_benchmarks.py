@@ -99,7 +99,7 @@ def test_every_goal_is_held_against_a_row(result: Any) -> None:
 
 def test_every_row_has_a_cost_and_ratios_with_their_spread(result: Any) -> None:
     rows = result["rows"]
-    assert {row["group"] for row in rows} == {"write", "read", "growth", "gateway", "command", "memory"}
+    assert {row["group"] for row in rows} == {"write", "read", "other stores", "growth", "gateway", "command", "memory"}
     assert len({(row["group"], row["name"]) for row in rows}) == len(rows)
     for row in rows:
         assert all(math.isfinite(cost) and cost > 0 for cost in row["medians"].values())

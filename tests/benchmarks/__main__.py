@@ -8,11 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks import commands, gateway, growth, memory, reads, report, writes
-from tests.benchmarks.row import Row
+from tests.benchmarks import commands, gateway, growth, memory, others, reads, report, writes
+from tests.benchmarks.row import Row, merge
 from tests.benchmarks.site import BATCH, Site
 
 
@@ -26,25 +25,25 @@ def iter_rows(home: Path, sizes: Sequence[int], budget: float) -> Iterator[Row]:
     """
     sites = []
     for size in sorted(set(sizes)):
-        site, row = build(home / str(size), size, budget)
+        site, rows = build(home / str(size), size, budget)
         sites.append(site)
-        yield row
+        yield from rows
         yield from memory.iter_rows(site)
         yield from reads.iter_rows(site)
         yield from commands.iter_rows(site)
+        yield from others.iter_rows(site)
         yield from gateway.iter_rows(site, with_crowds=size == max(sizes))
         yield from writes.iter_rows(site)
     yield from growth.iter_rows(sites[0], sites[-1])
 
 
-def build(home: Path, size: int, budget: float) -> tuple[Site, Row]:
-    """Build a site, and a small one often enough for ten batches in all: return the last, and what all of them took."""
-    rows = []
+def build(home: Path, size: int, budget: float) -> tuple[Site, list[Row]]:
+    """Build a site, a small one several times, for enough batches; return the last, and what all of them took."""
+    built = []
     for number in range(max(1, 10 - size // BATCH)):
         site = Site(home / str(number), size, budget)
-        rows.append(site.build())
-    times = {name: [one for row in rows for one in row.times[name]] for name in rows[0].times}
-    return site, replace(rows[0], times=times)
+        built.append(site.build())
+    return site, [merge(rows) for rows in zip(*built, strict=True)]
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 from tests.benchmarks.commands import EXPORT
@@ -23,4 +22,3 @@ def iter_rows(site: Site) -> Iterator[Row]:
     }
     for name, job in jobs.items():
         yield Row("memory", name, site.size, {SUBJECT: [float(run(*module("peak"), *job))]})
-    shutil.rmtree(other)

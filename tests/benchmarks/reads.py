@@ -22,22 +22,16 @@ _GETS = 100
 def iter_rows(site: Site) -> Iterator[Row]:
     """Yield the rows of a site."""
     compete = partial(site.compete, "read")
-    yield compete("get by id", [getting(site), _limit_of_get(site), *_rivals_getting(site)])
-    yield compete("get by id, v1", [_some(SUBJECT, site, partial(_get_v1, site)), _limit_of_get(site)])
+    yield compete("get by id", [getting(site), _limit_of_get(site)])
+    yield compete("get by id, v1", [some(SUBJECT, site, partial(_get_v1, site)), _limit_of_get(site)])
     yield compete("get by id, fresh store", [_fresh(site, partial(_get_some, site)), _limit_of_get(site)])
-    rivals = {
-        "list 100": [Contender.of(name, partial(one.newest, 100)) for name, one in site.rivals.items()],
-        "list 20 by a tag of 1 %": [
-            Contender.of(name, partial(one.with_tag, RARE, 20)) for name, one in site.rivals.items()
-        ],
-    }
     for name, arguments in lists(site.size).items():
-        yield compete(name, [listing(site, **arguments), *rivals.get(name, [])])
+        yield compete(name, [listing(site, **arguments)])
     yield compete("list 20 after an insert", [_listing_after_insert(site)])
     yield compete("list datasets", [Contender.of(SUBJECT, site.store.list_datasets)])
     limit = Contender.of(LIMIT, partial(limits.read_all, site.files))
-    scans = [Contender.of(name, one.scan) for name, one in site.rivals.items()]
-    yield compete("list all", [listing(site, limit=ALL), limit, *scans], warmups=1)
+    yield compete("list all", [listing(site, limit=ALL), limit], warmups=1)
+    yield compete("get by id, after that", [getting(site), _limit_of_get(site)])
     yield compete("list all, fresh store", [_fresh(site, partial(_list, limit=ALL)), limit], warmups=0)
     for name in ("list 20", "list 20, v1", "list 20 by a tag of 1 %"):
         fresh = _fresh(site, partial(_list, **lists(site.size)[name]))
@@ -74,7 +68,7 @@ def listing(site: Site, name: str = SUBJECT, **arguments: Any) -> Contender:
 
 def getting(site: Site, name: str = SUBJECT) -> Contender:
     """Return a contender that gets datapoints by id from a store that remembers."""
-    return _some(name, site, lambda one: site.store.get_datapoint(dataset_name=DATASET, datapoint_id=one))
+    return some(name, site, lambda one: site.store.get_datapoint(dataset_name=DATASET, datapoint_id=one))
 
 
 def _list(store: FileStore, **arguments: Any) -> object:
@@ -90,14 +84,12 @@ def _get_some(site: Site, store: FileStore) -> object:
 
 
 def _limit_of_get(site: Site) -> Contender:
-    return _some(LIMIT, site, lambda one: limits.read_one(f"{site.files}/{one}.json"))
+    return some(LIMIT, site, lambda one: limits.read_one(f"{site.files}/{one}.json"))
 
 
-def _rivals_getting(site: Site) -> list[Contender]:
-    return [_some(name, site, rival.get, 1) for name, rival in site.rivals.items()]  # one may take a second
+def some(name: str, site: Site, get: Callable[[str], object], number: int = _GETS) -> Contender:
+    """Return a contender that gets so many datapoints at once, any of them."""
 
-
-def _some(name: str, site: Site, get: Callable[[str], object], number: int = _GETS) -> Contender:
     def prepare() -> Action:
         ids = [str(site.pick()) for _ in range(number)]
         return lambda: [get(one) for one in ids]
@@ -116,7 +108,7 @@ def _fresh(site: Site, read: Callable[[FileStore], object]) -> Contender:
 
 def _listing_after_insert(site: Site) -> Contender:
     def prepare() -> Action:
-        site.give(site.insert(site.new_items(1)))
+        site.insert(site.new_items(1))  # which the other stores do not have
         return partial(_list, site.store, limit=20)
 
     return Contender(SUBJECT, prepare)

@@ -14,6 +14,7 @@ from tests.benchmarks.row import Row, Spread
 _TITLES = {
     "write": "Writes, durable: ms for one datapoint",
     "read": "Reads: ms for one call; the third of a process, or the first of a fresh store",
+    "other stores": "Other stores: ms for one datapoint written, or for one call",
     "growth": "Growth: ms in the largest dataset, beside those in the smallest",
     "gateway": "HTTP gateway: ms for one request, all clients together",
     "command": "Command line: ms from start to end",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tests.benchmarks.contest import Times
@@ -81,3 +81,8 @@ class Row:
             "ratios": {name: asdict(self.ratio(name)) for name in self.opponents},
             "notes": self.notes,
         }
+
+
+def merge(rows: Sequence[Row]) -> Row:
+    """Return one row of the rounds of several, of the same operation and size."""
+    return replace(rows[0], times={name: [one for row in rows for one in row.times[name]] for name in rows[0].times})

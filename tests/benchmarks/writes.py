@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.benchmarks import limits
 from tests.benchmarks.contest import Action, Contender
-from tests.benchmarks.rivals import Rival
 from tests.benchmarks.row import Row
 from tests.benchmarks.site import DATASET, LIMIT, SUBJECT, Site
 
@@ -24,8 +23,7 @@ def iter_rows(site: Site) -> Iterator[Row]:
     for directory in _TOMBSTONES:
         Path(site.bare, directory).mkdir(parents=True)
     batch = min(100, site.size)
-    rivals = [_rival_inserting(site, name, rival) for name, rival in site.rivals.items()]
-    yield site.compete("write", "insert one", [inserting_one(site), _limit_of_one(site), *rivals])
+    yield site.compete("write", "insert one", [inserting_one(site), _limit_of_one(site)])
     yield site.compete("write", "update one", [updating_one(site), _limit_of_many(site, 1, has_files=True)])
     yield site.compete("write", "update one in place", [_taking(site, _update_in_place), _limit_of_one(site)])
     yield site.compete("write", "delete one", [deleting_one(site), _limit_of_deletion(site)])
@@ -86,7 +84,7 @@ def _delete_one(site: Site, ids: Sequence[uuid.UUID]) -> None:
     assert site.store.delete_datapoint(dataset_name=DATASET, datapoint_id=ids[0]) == 1
 
 
-# --- the limits, in a directory of as many files, and the rivals
+# --- the limits, in a directory of as many files
 
 
 def _limit_of_one(site: Site) -> Contender:
@@ -117,11 +115,3 @@ def _limit_of_many(site: Site, number: int, *, has_files: bool) -> Contender:
 
 def _tombstone(site: Site) -> str:
     return f"tombstones/{str(site.pick())[-2:]}/{site.new_name()}"
-
-
-def _rival_inserting(site: Site, name: str, rival: Rival) -> Contender:
-    def prepare() -> Action:
-        records = [site.new_record()]
-        return lambda: rival.insert(records)
-
-    return Contender(name, prepare)
