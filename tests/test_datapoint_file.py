@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue, compact, dumps
+from filestore.content import InputParser
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
-from filestore.datapoint_file import FileContext, read_datapoint, render_datapoint, schema_digest
+from filestore.datapoint_file import FileContext, parse_datapoint, read_datapoint, render_datapoint, schema_digest
 from filestore.errors import FileContentError, ShapeError
 from filestore.functions import EMPTY_CONFIG, FunctionConfig, bare_function
 from filestore.outputs import read_raw
+from filestore.shapes import Dialect, ObjectReader
 
 ID = uuid.UUID("01995f6a-1c2d-7c11-9d3e-0f5b7a1c2d3e")
 CREATED = datetime(2025, 9, 19, 0, 40, 13, 613000, tzinfo=UTC)
@@ -366,3 +371,92 @@ def test_any_chat_datapoint_survives_its_file(text: str, value: JSONValue, tags:
     data = dumps(render_datapoint(datapoint))
     assert repr(read(data)) == repr(datapoint)
     assert dumps(render_datapoint(read(data))) == data
+
+
+# --- the short ways of reading
+
+USUAL_MESSAGES = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": texts})
+
+ROLES = st.sampled_from(["user", "assistant", "system", "", None])
+ANY_BLOCKS = st.sampled_from(
+    [
+        {"type": "text", "text": "a"},
+        {"type": "text", "arguments": {}},
+        {"type": "raw_text", "value": "b"},
+        {"type": "tool_result", "name": "n", "result": "r", "id": "i"},
+        {"type": "text"},
+        {"type": "x"},
+        {},
+    ]
+)
+CONTENTS = texts | st.lists(ANY_BLOCKS, max_size=2) | st.dictionaries(texts, values, max_size=1) | values
+ANY_MESSAGES = st.fixed_dictionaries({}, optional={"role": ROLES, "content": CONTENTS, "name": texts}) | values
+ANY_INPUTS = st.fixed_dictionaries(
+    {}, optional={"messages": st.lists(USUAL_MESSAGES | ANY_MESSAGES, max_size=3), "system": values}
+)
+INPUTS = (
+    st.fixed_dictionaries({"messages": st.lists(USUAL_MESSAGES, max_size=3)}, optional={"system": values})
+    | ANY_INPUTS
+    | st.fixed_dictionaries({"messages": values}, optional={"x": values})
+    | values
+)
+
+
+def outcome(parse: Callable[[], object]) -> tuple[str, object]:
+    """Return what is made of a value, or what is said of the mistake in it."""
+    try:
+        return repr(parse()), None
+    except ShapeError as error:
+        return str(error), error.pointer
+
+
+@given(INPUTS)
+def test_the_short_way_of_an_input_ends_where_the_long_way_does(value: JSONValue) -> None:
+    envelope: JSONObject = {"type": "chat", "function_name": "f", "input": value}
+    context = FileContext("demo", lambda: EMPTY_CONFIG, load_schema)
+    parser = InputParser(Dialect.FILE, Attachments("demo"))
+    assert outcome(lambda: parse_datapoint(envelope, ID, context).input) == outcome(
+        lambda: ObjectReader({"input": value}).require("input", parser.parse)
+    )
+
+
+KINDS = st.sampled_from(["chat", "json"])
+FILES = st.fixed_dictionaries(
+    {
+        "type": KINDS | st.sampled_from(["", None, "Chat"]),
+        "function_name": st.sampled_from(["chat_f", "json_f", "f", None]),
+        "input": INPUTS,
+    },
+    optional={
+        "name": texts | values,
+        "episode_id": st.uuids().map(str) | values,
+        "output": texts | values,
+        "output_raw": texts | values,
+        "output_schema": st.sampled_from([REFERENCE, SCHEMA, True, "x", {"$ref": "schemas/0123456789abcdef.json"}]),
+        "tags": st.dictionaries(texts, texts) | values,
+        "tool_choice": st.sampled_from(["auto", {"specific": "x"}]) | values,
+        "is_custom": st.booleans() | values,
+        "updated_at": st.sampled_from(["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5Z", "2026-13-02T03:04:05Z"]),
+        "id": texts,
+        "tag": values,
+    },
+)
+SPELLINGS: dict[str, Callable[[Any], bytes]] = {
+    "canonical": dumps,
+    "compact": orjson.dumps,
+    "escaped": lambda value: json.dumps(value).encode(),
+    "of another system": lambda value: b"\xef\xbb\xbf" + json.dumps(value, indent=4).replace("\n", "\r\n").encode(),
+}
+
+
+def read_or_reason(data: bytes) -> str:
+    try:
+        return repr(read(data, CONFIG))
+    except FileContentError as error:
+        return f"mistake: {error.reason}"
+
+
+@given(FILES | st.fixed_dictionaries({"type": KINDS, "function_name": texts, "input": INPUTS}) | values)
+def test_a_file_means_the_same_in_every_spelling(value: JSONValue) -> None:
+    found = {name: read_or_reason(spell(value)) for name, spell in SPELLINGS.items()}
+    assert found == dict.fromkeys(SPELLINGS, found["canonical"])

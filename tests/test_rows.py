@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filestore import FileStore
@@ -22,7 +22,7 @@ from filestore.datapoint_file import schema_digest
 from filestore.errors import FileContentError
 from filestore.storage.files import Disk
 from filestore.storage.rows import Row
-from tests.test_index import DATASET, QUESTIONS, WAYS, World, ask, config
+from tests.test_index import DATASET, QUESTIONS, WAYS, World, ask, config, outcome
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -179,3 +179,30 @@ def test_a_schema_file_that_holds_no_schema_is_a_mistake_with_its_place(tmp_path
     mistake = f"{DATASET}/schemas/{digest}.json:1:1: invalid type: null, expected a JSON Schema"
     for question in ("list", "list in order", "get many"):
         assert ask(FileStore(world.root), world, question) == (FileContentError, mistake)
+
+
+@pytest.fixture(scope="module")
+def page_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("page") / "store")
+
+
+@settings(deadline=None)
+@given(st.data(), st.integers(0, 6))
+def test_a_file_on_a_page_is_read_as_by_its_id(page_world: World, data: st.DataObject, number: int) -> None:
+    """Pages have a short way of reading; whatever becomes of a file, both say the same of it."""
+    world = page_world
+    path = world.path(number)
+    whole = path.read_bytes()
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, min(start + 3, len(whole))))
+    inserted = data.draw(st.sampled_from([b"", b'"', b",", b"0", b"\xff", b"\\", b" ", b"\r\n", b"x" * (1 << 15)]))
+    path.write_bytes(whole[:start] + inserted + whole[end:])
+    os.utime(path, (1e9, 1e9))  # nobody is just writing it
+    try:
+        store, offset = FileStore(world.root, watch=False), len(world.ids) - 1 - number
+        page = outcome(lambda: store.list_datapoints(dataset_name=DATASET, offset=offset, limit=1))
+        found = outcome(lambda: [store.get_datapoint(dataset_name=DATASET, datapoint_id=world.ids[number])])
+        assert page == found
+    finally:
+        path.write_bytes(whole)
+        os.utime(path, (1e9, 1e9))
