@@ -40,7 +40,8 @@ _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF = 0x400, 0x800
 _UNMOUNT, _OVERFLOW, _IGNORED = 0x2000, 0x4000, 0x8000
 _ONLYDIR, _DONT_FOLLOW = 0x1000000, 0x2000000
-_EVENTS = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
+_OWN_EVENTS = _MODIFY | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
+_EVENTS = _OWN_EVENTS | _ATTRIB | _CLOSE_WRITE  # chmod counts, and what was written through a mapping
 _ABOUT_ALL = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
 _HEAD = struct.Struct("iIII")
 
@@ -66,19 +67,20 @@ class ChangeFeed:
         self._abandoned: deque[int] = deque()
         weakref.finalize(self, os.close, descriptor)
 
-    def watch(self, path: str, listener: Listener) -> int | None:
+    def watch(self, path: str, listener: Listener, *, is_internal: bool = False) -> int | None:
         """Tell a listener of every event in a directory from now on; return what ends that, or None where it cannot be.
 
         Args:
             path: The directory; a link is not followed.
             listener: Whom to tell, while it lives.
+            is_internal: Whether only the store's own writes in it count: these are told when they are made.
         """
         if not _is_complete(self._libc, path):
             return None
         with self._lock:
             self._end_abandoned()
             watch: int = self._libc.inotify_add_watch(  # type: ignore[attr-defined]  # a ctypes library
-                self._descriptor, os.fsencode(path), _EVENTS | _ONLYDIR | _DONT_FOLLOW
+                self._descriptor, os.fsencode(path), (_OWN_EVENTS if is_internal else _EVENTS) | _ONLYDIR | _DONT_FOLLOW
             )
             if watch < 0:
                 return None

@@ -155,9 +155,9 @@ class DatasetIndex:
             if self.watches.is_on and not doubts.everything:
                 if doubts.schemas:
                     self.fit_schemas.clear()
-                if doubts.names or doubts.shards:
+                if doubts.names or doubts.tombstones or doubts.shards:
                     self._doubted.update({name.removesuffix(".json") for name in doubts.names} & self._rows.keys())
-                    self._follow(self.names.look_at(doubts.names, doubts.shards))
+                    self._follow(self.names.look_at(doubts.names, doubts.tombstones, doubts.shards))
                 return
             self._generation += 1
             self.fit_schemas.clear()

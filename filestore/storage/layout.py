@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from functools import cached_property
 
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.ids import file_name, format_file_time, parse_file_time, spell_dataset_name
@@ -52,7 +52,8 @@ class Entry:
         return f"{self.kind}-{self.name}"
 
 
-class DatasetLayout(NamedTuple):
+@dataclass(frozen=True)
+class DatasetLayout:
     """The paths of one dataset.
 
     Attributes:
@@ -74,37 +75,37 @@ class DatasetLayout(NamedTuple):
         """
         return cls(root, dataset_name, spell_dataset_name(dataset_name))
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The dataset's directory."""
         return f"{self.root}/{self.directory}"
 
-    @property
+    @cached_property
     def internal(self) -> str:
         """The dataset's part of the store's internal directory."""
         return f"{self.root}/{INTERNAL}/{self.directory}"
 
-    @property
+    @cached_property
     def lock(self) -> str:
         """The file whose lock every writer of the dataset holds."""
         return f"{self.internal}/lock"
 
-    @property
+    @cached_property
     def sequence(self) -> str:
         """The file with the dataset's sequence number."""
         return f"{self.internal}/seq"
 
-    @property
+    @cached_property
     def pending(self) -> str:
         """The directory of a committed change that is being applied."""
         return f"{self.internal}/pending"
 
-    @property
+    @cached_property
     def tombstones(self) -> str:
         """The tombstone index."""
         return f"{self.path}/tombstones"
 
-    @property
+    @cached_property
     def schemas(self) -> str:
         """The output schemas in force."""
         return f"{self.path}/schemas"

@@ -87,14 +87,36 @@ class DatasetNames:
         shards = {one: self._listing(f"{tombstones}/{one}", _parse_shard(one)) for one in self._list_shards()}
         return self._shift(come, gone, {**dict.fromkeys(self._shards, _NO_TOMBSTONES), **shards})
 
-    def look_at(self, names: Iterable[str], shards: Iterable[str]) -> Shift:
-        """Look at names in the dataset's directory, and at shards of the tombstone index, that may have changed."""
+    def look_at(self, names: Iterable[str], tombstones: Iterable[str], shards: Iterable[str]) -> Shift:
+        """Look at what may have changed.
+
+        Args:
+            names: Names in the dataset's directory.
+            tombstones: Names in the shards of the tombstone index.
+            shards: Shards in which any name may have changed.
+        """
         ids = set(parse_file_names(names))
         there = {one for one in ids if self._disk.status(self._path(one)) is not None}
         missing = (ids & self._known) - there
         gone = missing - self.wait_for(missing) if missing else missing
         self._expected -= ids
-        return self._shift(there - self._known, gone, {one: self._read_shard(one) for one in shards})
+        return self._shift(there - self._known, gone, self._look_at_tombstones(tombstones, set(shards)))
+
+    def _look_at_tombstones(self, names: Iterable[str], doubtful: set[str]) -> dict[str, dict[str, datetime]]:
+        """Return what the shards that may have changed hold now."""
+        shards: dict[str, dict[str, datetime]] = {}
+        for name in names:
+            shard = name.partition("@")[0][-2:]
+            parsed = _parse_shard(shard)([name])
+            if not parsed or shard in doubtful:
+                continue
+            ((one, staled_at),) = parsed.items()
+            known = shards.setdefault(shard, dict(self._shards.get(shard, _NO_TOMBSTONES)))
+            if self._disk.status(f"{self._layout.tombstones}/{shard}/{name}") is not None:
+                known[one] = min(staled_at, known.get(one, staled_at))
+            elif known.get(one) == staled_at:  # there may be a later one
+                doubtful.add(shard)
+        return {**shards, **{one: self._read_shard(one) for one in doubtful}}
 
     def _shift(self, come: set[str], gone: set[str], shards: Mapping[str, dict[str, datetime]]) -> Shift:
         """Take over which ids have come and gone, and what the shards that were looked at hold."""

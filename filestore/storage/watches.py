@@ -36,17 +36,19 @@ class Doubts:
     Attributes:
         everything: Whether anything may be.
         names: Names in the dataset's directory whose file may have come, gone or changed.
-        shards: Shards of the tombstone index.
+        tombstones: Names in the shards of the tombstone index that may have come or gone.
+        shards: Shards in which any may have.
         schemas: Whether a schema file may be.
     """
 
     everything: bool = False
     names: set[str] = field(default_factory=set)
+    tombstones: set[str] = field(default_factory=set)
     shards: set[str] = field(default_factory=set)
     schemas: bool = False
 
     def __bool__(self) -> bool:
-        return self.everything or self.schemas or bool(self.names or self.shards)
+        return self.everything or self.schemas or bool(self.names or self.tombstones or self.shards)
 
 
 _NO_DOUBTS = Doubts()
@@ -182,7 +184,7 @@ class Watches:
         try:
             if self._disk.check_directory(path) is None:
                 return True
-            watch = self._feed.watch(path, self)
+            watch = self._feed.watch(path, self, is_internal=path == self._layout.internal)
             if watch is None:
                 return self._disk.check_directory(path) is None
         except NotADirectoryError:
@@ -211,9 +213,13 @@ class Watches:
         """Note what an event brings into doubt, and watch directories that it brings."""
         layout = self._layout
         is_watched = True
-        if path.startswith(f"{layout.tombstones}/"):
-            is_watched = name is not None or self._watch_shard(path[-_SHARD_DIGITS:])
-            self._doubts.shards.add(path[-_SHARD_DIGITS:])
+        if path == layout.internal and name is not None:
+            self._has_internal_doubt = True
+        elif path.startswith(layout.tombstones) and path != layout.tombstones:
+            if name is None:
+                is_watched = self._watch_shard(path[-_SHARD_DIGITS:])
+            else:
+                self._doubts.tombstones.add(name)
         elif name is None:
             is_watched = False
         elif path == layout.path:
@@ -224,7 +230,7 @@ class Watches:
             self._doubts.schemas = True
         else:
             self._has_internal_doubt = True
-            is_watched = path == layout.internal or name != layout.directory or self._watch_again(layout.internal)
+            is_watched = name != layout.directory or self._watch_again(layout.internal)
         if not is_watched:
             self._stop()
 
