@@ -246,8 +246,8 @@ class Journal:
                 put = partial(self.disk.rename, staged, self._free_draft(entry))
             else:
                 put = partial(self.disk.rename, staged, final)
-            gained = self._place(entry, put)
-            directories.update(dict.fromkeys([self.layout.parent(entry), *gained]))
+            directories.update(dict.fromkeys(self._place(entry, put)))
+            directories[self.layout.parent(entry)] = None
         for entry in pending.removed:
             self._check_steps(entry)
             self.disk.remove(self.layout.final(entry))

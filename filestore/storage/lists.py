@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +15,7 @@ from filestore.datapoint import Datapoint
 from filestore.datapoint_file import FileContext, parse_datapoint, read_datapoint
 from filestore.errors import FileContentError, JSONTextError, ShapeError
 from filestore.functions import FunctionConfig
+from filestore.garbage import collected_later
 from filestore.ids import parse_canonical_uuid
 from filestore.storage.changes import find_datapoint, find_live
 from filestore.storage.files import is_young, signature
@@ -178,7 +177,7 @@ class Lists:
 
     def _read_page(self, ids: Iterable[str]) -> list[Datapoint]:
         context = FileContext(self.view.layout.name, self.load_config, self.view.load_schema)
-        with _garbage_left():
+        with collected_later():
             return [self._read_usual(one, context) or self._read(one, context)[0] for one in ids]
 
     def _read_usual(self, one: str, context: FileContext) -> Datapoint | None:
@@ -199,18 +198,6 @@ class Lists:
 def _page(ascending: Sequence[T], offset: int, limit: int) -> Sequence[T]:
     """Return a page in descending order."""
     return ascending[max(len(ascending) - offset - limit, 0) : max(len(ascending) - offset, 0)][::-1]
-
-
-@contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Put off the search for garbage: while many objects come to stay, it would only look at them again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @dataclass(slots=True)

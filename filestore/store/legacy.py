@@ -10,6 +10,7 @@ from filestore.datapoint import Datapoint
 from filestore.errors import (
     DatapointNotFoundError,
 )
+from filestore.garbage import collected_later
 from filestore.ids import check_tensorzero_uuid
 from filestore.shapes import expect_list
 from filestore.storage import changes
@@ -39,14 +40,15 @@ class LegacyOperations(StoreBase):
         """
         from filestore.requests_legacy import LegacyRequests  # reads do without
 
-        items = expect_list(to_json_value(datapoints))
-        dataset = self._datasets.get(dataset_name)
-        requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
-        ids = self._id_maker.make(len(items))
-        parsed = []
-        for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
-            with naming_item(index):
-                parsed.append(requests.parse_bulk_item(item, index, new_id))
+        with collected_later():
+            items = expect_list(to_json_value(datapoints))
+            dataset = self._datasets.get(dataset_name)
+            requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
+            ids = self._id_maker.make(len(items))
+            parsed = []
+            for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
+                with naming_item(index):
+                    parsed.append(requests.parse_bulk_item(item, index, new_id))
         insert(dataset, parsed)
         return ids
 

@@ -16,6 +16,7 @@ from filestore.errors import (
     ShapeError,
 )
 from filestore.functions import FunctionConfig
+from filestore.garbage import collected_later
 from filestore.ids import created_at, is_datapoint_id
 from filestore.shapes import parse_list
 from filestore.storage import changes
@@ -51,15 +52,17 @@ class V1Operations(StoreBase):
         """
         from filestore.requests_v1 import build_created, parse_create_item  # reads do without
 
-        items = self._parse_items(dataset_name, requests, parse_create_item)
-        dataset = self._datasets.get(dataset_name)
-        _refuse_empty(items)
-        config = self.config
-        ids = self._id_maker.make(len(items))
-        built = []
-        for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
-            with naming_item(index):
-                built.append(self._bring_along(build_created(item, dataset_name, new_id, config), item.files, dataset))
+        with collected_later():
+            items = self._parse_items(dataset_name, requests, parse_create_item)
+            dataset = self._datasets.get(dataset_name)
+            _refuse_empty(items)
+            config = self.config
+            ids = self._id_maker.make(len(items))
+            built = []
+            for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
+                with naming_item(index):
+                    datapoint = build_created(item, dataset_name, new_id, config)
+                    built.append(self._bring_along(datapoint, item.files, dataset))
         insert(dataset, built)
         return ids
 
