@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from filestore.errors import RequestError
 from filestore.gateway.http import Request, Response, error_response
@@ -127,6 +128,7 @@ def make_policy(
     return AccessPolicy(api_key, name, port, hosts, origins)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Tell whether a name or address means this machine itself.
 
@@ -143,6 +145,7 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+@lru_cache(maxsize=64)
 def parse_authority(text: str) -> tuple[str, int | None] | None:
     """Read `host[:port]`, in lower case, IPv6 without brackets and a final dot left out; None if malformed.
 

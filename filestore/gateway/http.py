@@ -50,22 +50,24 @@ class Headers:
     """
 
     fields: tuple[tuple[str, str], ...] = ()
+    _values: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", tuple((name.lower(), value) for name, value in self.fields))
+        for name, value in self.fields:
+            self._values[name] = (*self._values.get(name, ()), value)
 
     def get(self, name: str) -> str | None:
         """Return the first value of a field, or None."""
-        name = name.lower()
-        return next((value for key, value in self.fields if key == name), None)
+        values = self.get_all(name)
+        return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return all values of a field."""
-        name = name.lower()
-        return tuple(value for key, value in self.fields if key == name)
+        return self._values.get(name.lower(), ())
 
     def __contains__(self, name: str) -> bool:
-        return self.get(name) is not None
+        return name.lower() in self._values
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)

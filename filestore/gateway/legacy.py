@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from filestore.codec import JSONObject
 from filestore.datapoint import Datapoint, render_legacy, render_legacy_transitional
 from filestore.errors import RequestError, ShapeError
-from filestore.functions import FunctionConfig
 from filestore.gateway.http import Response, json_response
 from filestore.gateway.reading import Call
 from filestore.ids import spell_dataset_name
@@ -36,21 +36,21 @@ def list_datapoints(call: Call) -> Response:
         limit=call.number(query, "limit", 100),
         offset=call.number(query, "offset", 0),
     )
-    config = call.store.config
-    return json_response([_render(call, datapoint, config) for datapoint in found])
+    return json_response(list(map(_renderer(call), found)))
 
 
 def get_datapoint(call: Call) -> Response:
     """Answer one live datapoint."""
     found = call.store.get_datapoint(dataset_name=call.dataset_name, datapoint_id=call.path_id())
-    return json_response(_render(call, found, call.store.config))
+    return json_response(_renderer(call)(found))
 
 
-def _render(call: Call, datapoint: Datapoint, config: FunctionConfig) -> JSONObject:
+def _renderer(call: Call) -> Callable[[Datapoint], JSONObject]:
+    """Return what spells a datapoint for the client."""
     if not call.wants_old_form:
-        return datapoint.to_dict()
+        return lambda datapoint: datapoint.to_dict()
     render = render_legacy_transitional if call.is_early_client else render_legacy
-    return render(datapoint, config)
+    return partial(render, config=call.store.config)
 
 
 def delete_datapoint(call: Call) -> Response:

@@ -76,7 +76,10 @@ class Router(Generic[H]):
             table.setdefault(tuple(path.split("/")), {})[method] = handler
         patterns = [_Pattern(segments, handlers) for segments, handlers in table.items()]
         patterns.sort(key=lambda pattern: [segment.startswith("{") for segment in pattern.segments])
-        self._patterns = patterns
+        self._patterns: dict[tuple[int, str], list[_Pattern[H]]] = {}
+        """By the number of segments and the first, which is empty before the first slash and never a name after it."""
+        for pattern in patterns:
+            self._patterns.setdefault((len(pattern.segments), pattern.segments[1]), []).append(pattern)
 
     def find(self, method: str, path: str) -> tuple[H, dict[str, str]]:
         """Return the handler of a request and the decoded text of each `{name}`.
@@ -87,7 +90,7 @@ class Router(Generic[H]):
             PathError: A name is not UTF-8 once it is decoded.
         """
         segments = path.split("/")
-        for pattern in self._patterns:
+        for pattern in self._patterns.get((len(segments), "".join(segments[1:2])), ()):
             found = pattern.match(segments)
             if found is None:
                 continue

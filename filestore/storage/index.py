@@ -36,6 +36,7 @@ SchemaMemory = dict[str, tuple[Signature, bytes]]
 
 _TEXT_BYTES = 128 << 20
 """Texts that are kept for all datasets of a store; those of further datapoints are read again when they are needed."""
+_SINGLE_READS = 16
 _SIGNATURE = struct.Struct("<QQqq")
 
 
@@ -125,6 +126,7 @@ class DatasetIndex:
         self._signatures: dict[str, bytes] = {}
         self._checked: dict[str, int] = {}
         self._generation = 0
+        self._single_reads = 0
         self._complete_generation = -1
         self._doubted: set[str] = set()
         self._unread: set[str] = set()
@@ -165,6 +167,17 @@ class DatasetIndex:
         except BaseException:
             self.watches.close()  # what was in doubt is not settled
             raise
+
+    def is_worth_watching(self) -> bool:
+        """Tell whether the kernel tells of changes, which it is asked to once single datapoints were read a few times.
+
+        From then on they are answered from memory, for a listing of the directory.
+        """
+        if not self.watches.is_on:
+            self._single_reads += 1
+            if self._single_reads % _SINGLE_READS == 0:
+                self.watches.start()
+        return self.watches.is_on
 
     def staled_at(self, one: str, own_mtime_ns: int) -> datetime | None:
         """Return when a datapoint was deleted, or None while it is live."""

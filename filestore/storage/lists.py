@@ -81,7 +81,7 @@ class Lists:
     def _recall(self, one: str) -> Datapoint | None:
         """Return a live datapoint, None where it takes a closer look, or a wait for another reader."""
         index = self.view.index
-        if self.view.is_overlaid or not index.watches.is_on or not index.lock.acquire(blocking=False):
+        if self.view.is_overlaid or not index.is_worth_watching() or not index.lock.acquire(blocking=False):
             return None
         try:
             self.view.refresh_names()
