@@ -187,7 +187,7 @@ def accepts(tree: dict[str, Any], row: Row) -> bool:
 
 def relevance(request: dict[str, Any], row: Row) -> int:
     assert row.texts is not None
-    return occurrences(request["search_query_experimental"], json.loads(row.texts))
+    return occurrences(request["search_query_experimental"], *map(json.loads, row.texts.split(b"\n")))
 
 
 def answer(request: dict[str, Any], rows: list[Row]) -> list[Row]:
