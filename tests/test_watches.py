@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 
 from filestore import FileStore
-from filestore.storage import watches
+from filestore.storage.feed import open_feed
+from filestore.storage.files import Disk
+from filestore.storage.layout import DatasetLayout
+from filestore.storage.watches import _MOST_EVENTS, Doubts, Watches
 from tests.conftest import watched_directories
 from tests.test_git import commit, git
 from tests.test_index import DATASET, Askers, World, ask, chat, edit, extraction, is_watched
@@ -109,6 +112,21 @@ def test_names_without_end_leave_watches_that_work(world: World) -> None:
     assert list(kinds(store).values()).count("word") == 1
 
 
+def test_a_dataset_that_is_not_watched_is_in_doubt_whenever_it_is_asked(world: World) -> None:
+    """Else a thread that asks just before another begins to watch would take what it never looked at for settled."""
+    disk, feed = Disk(), open_feed()
+    watches = Watches(DatasetLayout.of(str(world.root), DATASET), disk, lambda: feed)
+    assert [watches.take_doubts().everything for _ in range(2)] == [True, True]
+    assert [watches.start(), watches.start()] == [True, True]
+    assert [watches.take_doubts().everything for _ in range(2)] == [True, False]
+    edit(world.path(1))
+    watches.look(world.dataset.stat())
+    assert watches.start()
+    assert watches.take_doubts() == Doubts(names={world.path(1).name})
+    watches.close()
+    assert [watches.take_doubts().everything for _ in range(2)] == [True, True]
+
+
 # --- more events than are kept
 
 
@@ -138,7 +156,7 @@ def test_an_edit_is_seen_although_the_kernel_has_dropped_its_event(world: World)
 def test_an_edit_is_seen_although_nobody_has_asked_for_more_events_than_are_kept(world: World, tmp_path: Path) -> None:
     store, elsewhere = open_watched(world), World(tmp_path / "elsewhere")
     busy = open_watched(elsewhere)
-    for _ in range(watches._MOST_EVENTS // 10_000 + 1):
+    for _ in range(_MOST_EVENTS // 10_000 + 1):
         cause_events(world, 10_000)
         ask(busy, elsewhere, "list by tag")
     edit(world.path(1))

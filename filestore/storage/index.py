@@ -154,7 +154,7 @@ class DatasetIndex:
             self.watches.start()
         try:
             doubts = self.watches.take_doubts()
-            if self.watches.is_on and not doubts.everything:
+            if not doubts.everything:
                 if doubts.schemas:
                     self.fit_schemas.clear()
                 if doubts.names or doubts.tombstones or doubts.shards:

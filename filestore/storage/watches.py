@@ -86,6 +86,8 @@ class Watches:
     def start(self) -> bool:
         """Begin to tell every change from now on, which puts everything before in doubt; False where it cannot be."""
         with self._lock:
+            if self.is_on:  # another thread was faster
+                return True
             if self._retry_at > time.monotonic():
                 return False
             self._feed = self._feed or self._get_feed()
@@ -153,6 +155,8 @@ class Watches:
     def take_doubts(self) -> Doubts:
         """Return what has come into doubt since it was asked last; whoever asks looks at all of it."""
         with self._lock:
+            if not self.is_on:
+                return Doubts(everything=True)
             if not self._doubts:
                 return _NO_DOUBTS
             doubts, self._doubts = self._doubts, Doubts()
