@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
 from typing import Any, NoReturn
 
 from filestore.attachments import Attachments
@@ -212,9 +213,11 @@ def _parse_input(value: JSONValue, dataset_name: str) -> JSONObject:
         for message in messages:
             if not (isinstance(message, dict) and len(message) == 2 and isinstance(message.get("content"), str)):
                 break
-            if message.get("role") not in _ROLES:
+            role = message.get("role")
+            if role not in _ROLES:
                 break
-            parsed.append({"role": message["role"], "content": [{"type": "text", "text": message["content"]}]})
+            # One text is shared by all that is read.
+            parsed.append({"role": intern(str(role)), "content": [{"type": "text", "text": message["content"]}]})
         else:
             system = value.get("system")
             return {"messages": parsed} if system is None else {"system": system, "messages": parsed}
@@ -236,7 +239,7 @@ _Parsers = dict[str, tuple[str, Callable[[JSONValue], Any] | None]]
 _COMMON_PARSERS: _Parsers = {
     "$schema": ("schema_ref", expect_text),
     "type": ("type", None),
-    "function_name": ("function_name", expect_text),
+    "function_name": ("function_name", lambda value: intern(expect_text(value))),
     "name": ("name", expect_text),
     "episode_id": ("episode_id", expect_uuid),
     "input": ("input", None),
