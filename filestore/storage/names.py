@@ -125,7 +125,7 @@ class DatasetNames:
         for name, found in changed.items():
             before = self._shards.get(name, _NO_TOMBSTONES)
             shifted.update(one for one in before.keys() | found.keys() if before.get(one) != found.get(one))
-        was_live = {one for one in shifted if self.is_live(one)}
+        was_live = (shifted & self._known) - self.stale.keys()
         self._known -= gone
         self._known |= come
         for name, found in changed.items():
@@ -133,7 +133,7 @@ class DatasetNames:
                 self.stale.pop(one, None)
             self.stale.update(found)
             self._shards[name] = found
-        is_live = {one for one in shifted if self.is_live(one)}
+        is_live = (shifted & self._known) - self.stale.keys()
         shift = Shift(is_live - was_live, was_live - is_live)
         update_sorted(self.live, shift.gone, sorted(shift.come))
         return shift
