@@ -30,9 +30,9 @@ def iter_rows(home: Path, sizes: Sequence[int], budget: float) -> Iterator[Row]:
         yield from rows
         yield from memory.iter_rows(site)
         yield from reads.iter_rows(site)
-        yield from commands.iter_rows(site)
+        yield from commands.iter_rows(site, is_last=size == max(sizes))
         yield from others.iter_rows(site)
-        yield from gateway.iter_rows(site, with_crowds=size == max(sizes))
+        yield from gateway.iter_rows(site, is_last=size == max(sizes))
         yield from writes.iter_rows(site)
     yield from growth.iter_rows(sites[0], sites[-1])
 

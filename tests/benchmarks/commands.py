@@ -17,14 +17,16 @@ PASS = "python -c pass"
 EXPORT = ("list", DATASET, "--limit", str(ALL), "--format", "jsonl")
 
 
-def iter_rows(site: Site) -> Iterator[Row]:
-    """Yield the rows of a site."""
+def iter_rows(site: Site, *, is_last: bool) -> Iterator[Row]:
+    """Yield the rows of a site; what does not depend on it, only for the last one."""
     python = (sys.executable, "-c")
     command = (FILESTORE, "--root", str(site.root))
     programs = {
         "import filestore": (*python, "import filestore"),
         "import FileStore": (*python, "from filestore import FileStore"),
         "filestore --help": (FILESTORE, "--help"),
+    }
+    programs = (programs if is_last else {}) | {
         "filestore get": (*command, "get", DATASET, str(site.pick())),
         "filestore list": (*command, "list", DATASET),
     }

@@ -20,17 +20,12 @@ _ROUNDS = 9
 _IDS = 200
 
 
-def iter_rows(site: Site, *, with_crowds: bool) -> Iterator[Row]:
-    """Yield the rows of a site.
-
-    Args:
-        site: The site.
-        with_crowds: Whether to call with many clients too.
-    """
+def iter_rows(site: Site, *, is_last: bool) -> Iterator[Row]:
+    """Yield the rows of a site; those of many clients only for the last one."""
     place = f"/datasets/{DATASET}/datapoints"
     gets = [f"{place}/{site.pick()}" for _ in range(_IDS)]
     with serving(FILESTORE, "--root", str(site.root), "serve", "--port", "0") as url:
-        times = _call(site, url, gets, CROWDS if with_crowds else CROWDS[:2])
+        times = _call(site, url, gets, CROWDS if is_last else CROWDS[:2])
         yield from _rows(site, "get by id", times)
         times = _call(site, url, [f"{place}?limit=100"], CROWDS[:2], store=str(site.root), dataset=DATASET)
         yield from _rows(site, "list 100", times)
