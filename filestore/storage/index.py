@@ -231,7 +231,7 @@ class DatasetIndex:
         if unfit:
             self._doubted.update(one for one, row in self._rows.items() if row.schema in unfit)
         if self.is_complete and self.watches.is_on and self._generation == self._complete_generation:
-            doubtful: Iterable[str] = {*self._unread, *self._linked, *self._doubted}
+            doubtful = sorted({*self._unread, *self._linked, *self._doubted})  # of several mistakes the same is told
         else:
             doubtful = self.names.live
         self._load([one for one in doubtful if self._find_valid(one) is None], source)
