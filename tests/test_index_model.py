@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from filestore import FileStore
 from filestore.codec import JSONValue
@@ -24,6 +24,7 @@ from filestore.datapoint import Datapoint
 from filestore.datapoint_file import FileContext, read_datapoint, read_schema
 from filestore.errors import FileContentError, ShapeError
 from filestore.ids import parse_file_name
+from filestore.storage.index import TextBudget
 from filestore.storage.layout import parse_tombstone_name
 from filestore.storage.rows import Row
 from tests.test_concurrency import IS_LONG
@@ -49,6 +50,8 @@ ITEMS = st.builds(
     st.sampled_from(["a", "b"]),
     TAGS,
 )
+TEXT_BYTES = 150
+"""Room for the texts of a few datapoints, not of all."""
 NUMBERS = st.integers(0, 10**6 - 1)
 """Choose one of what there is, whatever that will be."""
 
@@ -120,7 +123,7 @@ def outcome(read: Callable[[], object]) -> object:
 
 
 class StoresAndFiles(RuleBasedStateMachine):
-    """Two stores that remember, the one told of changes and the other not, and the files."""
+    """Three stores that remember, and the files: one is told of changes, one is not, and one has little room."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +137,8 @@ class StoresAndFiles(RuleBasedStateMachine):
     @initialize(items=st.lists(ITEMS, min_size=2, max_size=6))
     def begin(self, items: list[Any]) -> None:
         self.configure("chat")
-        self.stores = [FileStore(self.root, durable=False, watch=watch) for watch in (True, False)]
+        self.stores = [FileStore(self.root, durable=False, watch=watch) for watch in (True, False, True)]
+        self.stores[2]._datasets._shared.budget = TextBudget(TEXT_BYTES)
         [one, *_] = self.stores[0].bulk_insert_datapoints(dataset_name=DATASET, datapoints=items)
         untyped = {"function_name": "u", "input": {"system": "cat"}, "output": "dog", "tags": {"a": "x"}}
         self.path(uuid.UUID(int=one.int - 1)).write_text(json.dumps(untyped), encoding="utf-8")
@@ -173,6 +177,13 @@ class StoresAndFiles(RuleBasedStateMachine):
                 )
                 assert found == outcome(lambda one=one: [files.get(one)])  # type: ignore[misc]
 
+    @invariant()
+    def room_for_texts_is_used_and_given_back(self) -> None:
+        if hasattr(self, "stores"):
+            rows = self.stores[2]._datasets.get(DATASET)._index._rows.values()
+            used = sum(len(row.texts) for row in rows if row.texts is not None)
+            assert self.stores[2]._datasets._shared.budget._left == TEXT_BYTES - used
+
     @rule(request=REQUESTS.filter(is_sound))
     def ask(self, request: dict[str, Any]) -> None:
         self.agree(request)
@@ -191,7 +202,7 @@ class StoresAndFiles(RuleBasedStateMachine):
 
     def store(self, number: int) -> FileStore:
         """Return one of the stores, or one that does nothing but this."""
-        return [*self.stores, FileStore(self.root, durable=False)][number % 3]
+        return [*self.stores, FileStore(self.root, durable=False)][number % 4]
 
     @rule(items=st.lists(ITEMS, max_size=4), number=NUMBERS, request=REQUESTS.filter(is_sound))
     def insert(self, items: list[Any], number: int, request: dict[str, Any]) -> None:
