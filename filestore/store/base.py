@@ -18,6 +18,7 @@ from filestore.errors import (
     RequestError,
 )
 from filestore.functions import FunctionConfig
+from filestore.garbage import leave_behind
 from filestore.ids import IdMaker, is_canonical_uuid, parse_canonical_uuid, parse_uuid, random_bits
 from filestore.storage import changes
 from filestore.storage.change import Change
@@ -170,6 +171,7 @@ def require_live(view: DatasetView, datapoint_id: uuid.UUID, load_config: Callab
 
 def _renew_locks() -> None:
     """Free the locks of all open stores in a forked child: the threads that held them are not there."""
+    leave_behind()
     for store in _open_stores:
         store._config_files.renew_lock()
         store._id_maker.renew_lock()
