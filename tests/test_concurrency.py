@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -206,6 +207,33 @@ def test_thread_that_gives_up_leaves_the_queue_in_order(tmp_path: Path) -> None:
             assert until(partial(is_queue, lock, 1))
         assert patient.result() == "held"
     assert take(0.01) == "held"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no such signals")
+def test_thread_that_is_broken_off_leaves_the_queue_in_order(tmp_path: Path) -> None:
+    lock = writer_lock(str(tmp_path / "lock"))
+    waiting_thread = threading.get_ident()
+
+    def take() -> str:
+        with lock.hold(ANSWER_SECONDS):
+            return "held"
+
+    def interrupt() -> bool:
+        with lock.hold(ANSWER_SECONDS):
+            held.set()
+            is_waiting = until(partial(is_queue, lock, 1))
+            signal.pthread_kill(waiting_thread, signal.SIGINT)
+            return is_waiting and until(partial(is_queue, lock, 0))
+
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        interrupter = threads.submit(interrupt)
+        held.wait()
+        with pytest.raises(KeyboardInterrupt):
+            take()
+        assert interrupter.result()
+    with lock.hold(0.01):
+        pass
 
 
 def is_queue(lock: WriterLock, length: int) -> bool:

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -463,6 +464,33 @@ def test_a_file_with_two_names_is_seen_as_it_is_and_once(world: World, written: 
     before = askers.assert_right()
     edit(world.path(1) if written == "under its own name" else other)
     assert askers.assert_right() != before
+
+
+@pytest.mark.parametrize("watch", WAYS)
+def test_changes_in_directories_that_came_later_are_seen(world: World, watch: bool) -> None:
+    schemas, tombstones = world.dataset / "schemas", world.tombstones
+    for path in (schemas, tombstones, world.internal):
+        shutil.copytree(path, world.root / f"{path.name}.kept")
+        shutil.rmtree(path)
+    for number in (4, 5):
+        world.path(number).rename(world.root / f"{number}.kept")
+    world.age()
+    askers = Askers(world, watch=watch)
+    answers = [askers.assert_right()]
+    steps: list[Callable[[World], object]] = [
+        lambda world: shutil.copytree(world.root / f"{DATASET}.kept", world.internal),
+        lambda world: shutil.copytree(world.root / "schemas.kept", schemas),
+        lambda world: [(world.root / f"{number}.kept").rename(world.path(number)) for number in (4, 5)],
+        lambda world: (world.root / "tombstones.kept").rename(tombstones),
+        lambda world: world.tombstone.unlink(),
+        lambda world: commit_deletion(world, world.internal),
+        alter_schema,
+    ]
+    for step in steps:
+        step(world)
+        answers.append(askers.assert_right())
+    changes = [first != second for first, second in pairwise(answers)]
+    assert changes == [False, False, True, True, True, True, True]
 
 
 # --- permissions

@@ -19,6 +19,7 @@ import pytest
 from filestore import FileStore
 from filestore.storage.feed import open_feed
 from filestore.storage.files import Disk
+from filestore.storage.index import _TEXT_BYTES
 from filestore.storage.layout import DatasetLayout
 from filestore.storage.watches import _MOST_EVENTS, Doubts, Watches
 from tests.conftest import watched_directories
@@ -98,11 +99,13 @@ def test_two_stores_of_one_root_share_their_watches_until_both_are_dropped(world
     assert watched_directories() == shared
 
 
-def test_names_without_end_leave_watches_that_work(world: World) -> None:
+def test_names_without_end_leave_room_and_watches_that_work(world: World) -> None:
     store = open_watched(world)
     opened = descriptors()
     for number in range(1001):
         assert store.count_datapoints(dataset_name=f"no {number}") == 0
+    assert store._datasets._shared.budget.take(_TEXT_BYTES), "and all the room for texts"
+    store._datasets._shared.budget.give_back(_TEXT_BYTES)
     for _ in range(3):
         ask(store, world, "list by tag")
     watched = watched_directories()

@@ -147,13 +147,22 @@ class WriterLock:
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        if turn.acquire(timeout=timeout):
-            return
+        try:
+            has_come = turn.acquire(timeout=timeout)
+        except BaseException:  # ^C: the turn must not come to nobody
+            if not self._give_up(turn):
+                self._leave_queue()
+            raise
+        if not has_come and self._give_up(turn):
+            raise self._timed_out(timeout)
+
+    def _give_up(self, turn: threading.Lock) -> bool:
+        """Wait no longer; False if the turn has just come: it is ours after all."""
         with self._guard:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-                raise self._timed_out(timeout)
-        # The turn came between the timeout and the guard: it is ours after all.
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
 
     def _leave_queue(self) -> None:
         with self._guard:
