@@ -32,11 +32,11 @@ class Settings(NamedTuple):
     root: str
     config_file: str | None
 
-    def open_store(self, *, watch: bool = True) -> FileStore:
+    def open_store(self, *, watch: bool = False) -> FileStore:
         """Open the store, which must be there already: a root typed wrong would look like an empty store.
 
         Args:
-            watch: Whether to let the kernel tell what changes, where it can.
+            watch: Whether to let the kernel tell what changes, where it can; most commands are over before it pays.
 
         Raises:
             click.UsageError: The root is no directory.

@@ -56,7 +56,7 @@ def is_live(view: DatasetView, datapoint_id: uuid.UUID) -> bool:
     """Tell whether a datapoint is there and not stale, without reading what its file says."""
     if not is_datapoint_id(datapoint_id) or view.staled_at(datapoint_id) is not None:
         return False
-    return view.find(datapoint_id, lambda data, path: None) is not None
+    return view.is_there(datapoint_id)
 
 
 def stale(change: Change, ids: Iterable[uuid.UUID], now: datetime) -> None:

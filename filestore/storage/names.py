@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from filestore.ids import parse_file_names
 from filestore.storage.files import Disk, is_young
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
-from filestore.storage.orders import update_sorted
+from filestore.storage.orders import SortedKeys
 from filestore.storage.patience import Patience, is_recent, is_settled
 
 __all__ = ["DatasetNames", "Shift"]
@@ -44,7 +44,6 @@ class DatasetNames:
     """The ids of one dataset, as text, and when those of stale datapoints were deleted.
 
     Attributes:
-        live: The ids of all live datapoints, ascending.
         stale: When each stale datapoint was deleted; of several tombstones the earliest counts.
     """
 
@@ -56,7 +55,7 @@ class DatasetNames:
         self._known: set[str] = set()
         self._expected: set[str] = set()
         self._shards: dict[str, dict[str, datetime]] = {}
-        self.live: list[str] = []
+        self._live = SortedKeys[str]()
         self.stale: dict[str, datetime] = {}
 
     # --- looking
@@ -125,7 +124,7 @@ class DatasetNames:
         for name, found in changed.items():
             before = self._shards.get(name, _NO_TOMBSTONES)
             shifted.update(one for one in before.keys() | found.keys() if before.get(one) != found.get(one))
-        was_live = (shifted & self._known) - self.stale.keys()
+        was_live = {one for one in shifted & self._known if one not in self.stale}
         self._known -= gone
         self._known |= come
         for name, found in changed.items():
@@ -133,12 +132,17 @@ class DatasetNames:
                 self.stale.pop(one, None)
             self.stale.update(found)
             self._shards[name] = found
-        is_live = (shifted & self._known) - self.stale.keys()
+        is_live = {one for one in shifted & self._known if one not in self.stale}
         shift = Shift(is_live - was_live, was_live - is_live)
-        update_sorted(self.live, shift.gone, sorted(shift.come))
+        self._live.update(shift.gone, shift.come)
         return shift
 
     # --- what is remembered
+
+    @property
+    def live(self) -> list[str]:
+        """The ids of all live datapoints, ascending; not to be changed."""
+        return self._live.ascending()
 
     def ids(self) -> list[str]:
         """Return the ids of all datapoint files, live and stale, newest first, as they were when last looked at."""

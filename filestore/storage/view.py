@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 import uuid
 from collections.abc import Callable
@@ -184,6 +185,17 @@ class DatasetView:
         (data, parsed), status = found
         self._found[entry] = data, status
         return parsed, status
+
+    def is_there(self, datapoint_id: uuid.UUID) -> bool:
+        """Tell whether a datapoint has a file, live or stale.
+
+        Raises:
+            StorageError: What has its name is no file.
+        """
+        status = None if self._pending else self._disk.status(self.layout.datapoint(datapoint_id))
+        if status is not None and stat.S_ISREG(status.st_mode):
+            return True
+        return self.find(datapoint_id, lambda data, path: None) is not None
 
     def load_schema(self, digest: str) -> JSONValue:
         """Return the schema that lies under a digest in `schemas/`.

@@ -100,8 +100,7 @@ class V1Operations(StoreBase):
         dataset = self._datasets.get(dataset_name)
 
         def action(view: DatasetView) -> dict[uuid.UUID, datetime | None]:
-            there = (one for one in wanted if view.find(one, lambda data, path: None) is not None)
-            return {one: view.staled_at(one) for one in there}
+            return {one: view.staled_at(one) for one in wanted if view.is_there(one)}
 
         return dataset.read(action, absent={})
 
