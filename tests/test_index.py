@@ -177,8 +177,11 @@ def ask(store: FileStore, world: World, question: str) -> object:
     return outcome(lambda: QUESTIONS[question](store, world))
 
 
-def ask_everything(store: FileStore, world: World) -> dict[str, object]:
-    return {question: ask(store, world, question) for question in QUESTIONS}
+def ask_at_once(world: World, stores: dict[str, FileStore]) -> dict[str, object]:
+    """Return what each store says to its question; all at once, as some may have to wait for files."""
+    with ThreadPoolExecutor(len(stores)) as threads:
+        found = threads.map(lambda item: (item[0], ask(item[1], world, item[0])), stores.items())
+        return dict(found)
 
 
 class Askers:
@@ -193,15 +196,13 @@ class Askers:
         assert is_watched(world.dataset) == watch
 
     def answers(self) -> dict[str, object]:
-        """Return what each store says to its question; all are asked at once, as some may have to wait for files."""
-        with ThreadPoolExecutor(len(self.stores)) as threads:
-            found = threads.map(lambda item: (item[0], ask(item[1], self.world, item[0])), self.stores.items())
-            return dict(found)
+        return ask_at_once(self.world, self.stores)
 
     def assert_right(self) -> dict[str, object]:
-        """Assert that all stores see the world as one that was just opened does; return what they say."""
+        """Assert that all stores see the world as those do that were just opened; return what they say."""
         answers = self.answers()
-        assert answers == ask_everything(FileStore(self.world.root, watch=False), self.world)
+        new = {question: FileStore(self.world.root, watch=False) for question in self.stores}
+        assert answers == ask_at_once(self.world, new)
         return answers
 
 
@@ -330,13 +331,6 @@ def alter_schema(world: World) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def restore_schema(world: World) -> None:
-    [path, *_] = world.schemas
-    data = path.read_bytes()
-    path.unlink()
-    path.write_bytes(data)
-
-
 def change_config(world: World) -> None:
     (world.root / "tensorzero.toml").write_text(config("json"), encoding="utf-8")
 
@@ -452,6 +446,30 @@ def test_the_next_read_of_every_kind_sees_that(world: World, change: Callable[[W
     after = askers.assert_right()
     assert after != before
     assert askers.assert_right() == after, "what was seen once is not forgotten"
+
+
+@pytest.mark.parametrize("watch", WAYS)
+@pytest.mark.parametrize(
+    "find",
+    [
+        lambda world: world.path(1),
+        lambda world: world.dataset,
+        lambda world: world.dataset / "schemas",
+        lambda world: world.schemas[0],
+        lambda world: world.tombstones,
+        lambda world: world.tombstone,
+        lambda world: world.root / "tensorzero.toml",
+    ],
+    ids=["a datapoint", "a dataset", "the schemas", "a schema", "the tombstones", "a tombstone", "the config"],
+)
+def test_what_is_there_again_is_seen_again(world: World, find: Callable[[World], Path], watch: bool) -> None:
+    askers = Askers(world, watch=watch)
+    before = askers.assert_right()
+    path, away = find(world), world.root.with_name("away")
+    path.rename(away)
+    assert askers.assert_right() != before
+    away.rename(path)
+    assert askers.assert_right() == before
 
 
 @pytest.mark.parametrize("watch", WAYS)
