@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
     from filestore.errors import FilestoreError
+    from filestore.storage.scan import Scan
     from filestore.store import DatasetSummary, FileStore
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "FileStore",
     "FilestoreError",
     "JsonDatapoint",
+    "Scan",
     "__version__",
 ]
 
@@ -36,6 +38,7 @@ _ROOMS = {
     "FileStore": "store",
     "FilestoreError": "errors",
     "JsonDatapoint": "datapoint",
+    "Scan": "storage.scan",
 }
 
 

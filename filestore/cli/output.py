@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from filestore.cli.table import Column
 
-__all__ = ["TABLE_FORMATS", "print_ids", "print_json", "print_json_lines", "print_table"]
+__all__ = ["TABLE_FORMATS", "escape_json", "print_ids", "print_json", "print_json_lines", "print_table"]
 
 TABLE_FORMATS = click.Choice(["table", "json", "jsonl"])
 _PIPE_WIDTH = 160
@@ -65,7 +65,12 @@ def _width_of_pipe() -> int:
     return int(columns) if columns.isdecimal() and int(columns) else _PIPE_WIDTH
 
 
+def escape_json(data: bytes) -> bytes:
+    """Spell out what a terminal would obey in JSON text, which then says the same."""
+    return re.sub(_UNSAFE, lambda found: b"\\u00%02x" % found.group()[-1], data)
+
+
 def _print_bytes(data: bytes) -> None:
     # As bytes: JSON is UTF-8 and ends lines with LF, whatever the terminal's encoding or the platform.
     if data:
-        click.echo(re.sub(_UNSAFE, lambda found: b"\\u00%02x" % found.group()[-1], data), nl=False)
+        click.echo(escape_json(data), nl=False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from filestore.datapoint import Datapoint
+    from filestore.storage.scan import Scan
     from filestore.store import FileStore
 
 __all__ = ["datasets", "get", "list_datapoints"]
@@ -117,6 +118,9 @@ def list_datapoints(
     """
     store = settings.open_store()
     arguments = query_arguments(**query)
+    if format != "table" and limit and not arguments:
+        _stream(store, dataset, function_name, limit, offset, is_list=format == "json")
+        return
     page = store.list_datapoints(
         dataset_name=dataset, function_name=function_name, limit=limit, offset=offset, **arguments
     )
@@ -131,8 +135,7 @@ def list_datapoints(
         click.echo(f"{limit} shown; --offset {offset + limit} for the next", err=True)
     elif len(page) == limit:
         total = store.count_datapoints(dataset_name=dataset, function_name=function_name)
-        if offset + limit < total:
-            click.echo(f"{limit} of {total} shown; --offset {offset + limit} for the next", err=True)
+        _explain_rest(limit, offset, total)
 
 
 @click.command(epilog=examples("filestore get support_conversations 019a6c71-e0fc-77b8-81cb-704b0be307c6"))
@@ -182,6 +185,37 @@ def _row(datapoint: Datapoint) -> tuple[str, ...]:
         preview_output(output),
         preview_tags(datapoint.tags),
     )
+
+
+def _stream(
+    store: FileStore, dataset: str, function_name: str | None, limit: int, offset: int, *, is_list: bool
+) -> None:
+    """Print datapoints as JSON: all or, where one cannot be read, none; and never all of them in memory."""
+    from filestore.cli.spool import JSONSpool
+
+    with JSONSpool(is_list=is_list) as spool:
+
+        def render(scan: Scan) -> tuple[int, int]:
+            spool.clear()
+            shown = 0
+            for datapoint in scan:
+                spool.add(datapoint.to_dict())
+                shown += 1
+            return shown, scan.total() if shown == limit else offset + shown
+
+        shown, total = store.scan_datapoints(
+            dataset_name=dataset, function_name=function_name, limit=limit, offset=offset, consume=render
+        )
+        spool.print()
+    if not shown:
+        _explain_empty(store, dataset, offset, is_narrowed=function_name is not None)
+    else:
+        _explain_rest(limit, offset, total)
+
+
+def _explain_rest(limit: int, offset: int, total: int) -> None:
+    if offset + limit < total:
+        click.echo(f"{limit} of {total} shown; --offset {offset + limit} for the next", err=True)
 
 
 def _explain_empty(store: FileStore, dataset: str, offset: int, *, is_narrowed: bool) -> None:

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -92,6 +92,16 @@ class Disk:
             return os.listdir(path)
         except FileNotFoundError:
             return []
+
+    def iter_names(self, path: str) -> Iterator[str]:
+        """Iterate over the names in a directory as `names` returns them, without holding all of them."""
+        try:
+            entries = os.scandir(path)
+        except FileNotFoundError:
+            return
+        with entries:
+            for entry in entries:
+                yield entry.name
 
     def read(self, path: str) -> tuple[bytes, os.stat_result]:
         """Return the bytes of a regular file and the status it had when it was opened.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -175,10 +175,20 @@ class Lists:
         """Return the schema that lies under a digest in `schemas/`, as its file is now."""
         return self.view.look_at_schema(digest)
 
-    def _read_page(self, ids: Iterable[str]) -> list[Datapoint]:
+    def read_each(self, ids: Iterable[str]) -> Iterator[Datapoint]:
+        """Iterate over what the files of ids hold.
+
+        Raises:
+            FileContentError: A file cannot be read.
+            FileNotFoundError: One is gone.
+        """
         context = FileContext(self.view.layout.name, self.load_config, self.view.load_schema)
+        for one in ids:
+            yield self._read_usual(one, context) or self._read(one, context)[0]
+
+    def _read_page(self, ids: Iterable[str]) -> list[Datapoint]:
         with collected_later():
-            return [self._read_usual(one, context) or self._read(one, context)[0] for one in ids]
+            return list(self.read_each(ids))
 
     def _read_usual(self, one: str, context: FileContext) -> Datapoint | None:
         """Read a file that is as it should be, None where it takes a closer look."""

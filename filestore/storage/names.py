@@ -7,10 +7,11 @@ of; elsewhere every directory whose times are not those at which it was listed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from filestore.ids import parse_file_names
 from filestore.storage.files import Disk, is_young
@@ -18,11 +19,16 @@ from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 from filestore.storage.orders import SortedKeys
 from filestore.storage.patience import Patience, is_recent, is_settled
 
+if TYPE_CHECKING:
+    from filestore.storage.packed import PackedIds
+
 __all__ = ["DatasetNames", "Shift"]
 
 T = TypeVar("T")
 _State = tuple[int, int, int]
 _SUFFIX = ".json"
+_AT_ONCE = 1 << 12
+"""So many names are held of a directory that is not to be remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,44 @@ class DatasetNames:
         shift = Shift(is_live - was_live, was_live - is_live)
         self._live.update(shift.gone, shift.come)
         return shift
+
+    # --- looking once
+
+    def look_once(self, own_mtime_ns: int) -> Iterator[str]:
+        """Look at every directory as the first `list_all` does, remember nothing, and return the live ids, descending.
+
+        Until they have been iterated over they are held packed, those of stale datapoints too. A directory that is
+        changed while it is listed may name a file twice.
+        """
+        from filestore.storage.packed import PackedIds, iter_without  # only here: most reads do without
+
+        earlier = PackedIds(self._expected.copy())
+        lost: set[str] = set()
+
+        def look() -> PackedIds:
+            nonlocal earlier
+            found = PackedIds()
+            names = self._disk.iter_names(self._layout.path)
+            while some := list(islice(names, _AT_ONCE)):
+                found.add(parse_file_names(some))
+            lost.update(iter_without(earlier, found))
+            earlier = found
+            return found
+
+        found = self.look_patiently(look, own_mtime_ns)
+        missing = set(iter_without(sorted(lost, reverse=True), found))
+        found.add(self.wait_for(missing) if missing else missing)
+        return iter_without(found, self._find_stale())
+
+    def _find_stale(self) -> PackedIds:
+        """Return the ids of all tombstones."""
+        from filestore.storage.packed import PackedIds
+
+        stale = PackedIds()
+        if self._disk.check_directory(self._layout.tombstones) is not None:
+            for shard in _parse_shards(self._disk.names(self._layout.tombstones)):
+                stale.add(self._read_shard(shard))
+        return stale
 
     # --- what is remembered
 

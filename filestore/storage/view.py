@@ -10,7 +10,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
@@ -28,6 +28,9 @@ from filestore.storage.patience import Patience, is_recent
 __all__ = ["DatasetView"]
 
 T = TypeVar("T")
+_MOST_SEEN_SCHEMAS = 1000
+_MOST_KNOWN_SCHEMAS = 4000
+"""Each datapoint may have a schema of its own: what is kept of them is bounded. Values take more room than bytes."""
 
 
 class DatasetView:
@@ -105,6 +108,19 @@ class DatasetView:
                 return list(map(uuid.UUID, reversed(self.index.names.live)))
         tombstones = self.tombstones()
         return [datapoint_id for datapoint_id in self.ids() if datapoint_id not in tombstones]
+
+    def iter_live(self) -> Iterator[str]:
+        """Iterate over the ids of all live datapoints as text, newest first.
+
+        They take little memory where no list was asked for before, as this one is not remembered.
+        """
+        if self._pending is not None:
+            return map(str, self.live_ids())
+        with self.index.lock:
+            if not self.index.names.is_listed:
+                return self.index.names.look_once(self._own_mtime_ns)
+            self.refresh_names()
+            return reversed(self.index.names.live.copy())
 
     def tombstone_entries(self, datapoint_id: uuid.UUID) -> list[Entry]:
         """Return every tombstone of a datapoint."""
@@ -209,8 +225,11 @@ class DatasetView:
     def look_at_schema(self, digest: str) -> JSONValue:
         """Return a schema as `load_schema` does, and look at its file even if that was done before."""
         self._seen_schemas.pop(digest, None)
-        self._seen_schemas[digest] = self._find_schema(digest)
-        return self._seen_schemas[digest]
+        schema = self._find_schema(digest)
+        if len(self._seen_schemas) >= _MOST_SEEN_SCHEMAS:
+            self._seen_schemas.clear()
+        self._seen_schemas[digest] = schema
+        return schema
 
     def _find_schema(self, digest: str) -> JSONValue:
         entry = Entry("schema", f"{digest}.json")
@@ -230,6 +249,8 @@ class DatasetView:
             path = self.layout.shown(self.layout.final(entry))
             raise ShapeError(f"there is no {path}: restore it from git") from None
         if not is_young(status, now):  # one more change could leave the same signature
+            if len(self.index.schemas) >= _MOST_KNOWN_SCHEMAS:
+                self.index.schemas.clear()
             self.index.schemas[digest] = (signature(status), pack(schema))
         return schema
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from filestore.codec import to_json_value
 from filestore.datapoint import Datapoint
@@ -20,9 +20,12 @@ from filestore.store.v1 import V1Operations
 
 if TYPE_CHECKING:
     from filestore.storage.journal import Decision
+    from filestore.storage.scan import Scan
     from filestore.storage.upkeep import Purge
 
 __all__ = ["DatasetSummary", "FileStore"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,53 @@ class FileStore(LegacyOperations, V1Operations):
             }
             return self.query_datapoints(dataset_name=dataset_name, query=parse_list_query(to_json_value(body)))
         limit = 100 if limit is None else limit
-        for value in (limit, offset):
-            if not isinstance(value, int) or value < 0:
-                raise RequestError(f"limit and offset are whole numbers from 0 on, not {value!r}")
+        _check_page(limit, offset)
         dataset = self._datasets.find(dataset_name)
         if limit == 0 or dataset is None:
             return []
         return dataset.read(lambda view: self._lists(view).newest(offset, limit, function_name), absent=[])
+
+    def scan_datapoints(
+        self,
+        *,
+        dataset_name: str,
+        consume: Callable[[Scan], T],
+        function_name: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> T:
+        """Hand live datapoints, newest first, to a function one after the other; return what it makes of them.
+
+        They are those that `list_datapoints` returns, but not all of them are held in memory, however many there are.
+
+        Args:
+            dataset_name: The dataset; one that does not exist is empty.
+            consume: Goes through the iterator it is given. Where something has changed meanwhile it is called again,
+                with a new one, and what it made before does not count: let it begin anew whatever it writes. It must
+                not change the dataset, and others who do may have to wait until it returns. The iterator's method
+                `total()` counts all that there are, whatever limit and offset say.
+            function_name: Only datapoints of this function.
+            limit: At most so many; by default all.
+            offset: After leaving out so many.
+
+        Raises:
+            RequestError: An argument is wrong.
+            FileContentError: A file that is needed cannot be read; files after the last one asked for are not.
+
+        Example:
+            >>> import tempfile
+            >>> store = FileStore(tempfile.mkdtemp())
+            >>> store.scan_datapoints(dataset_name="demo", consume=lambda datapoints: sum(1 for _ in datapoints))
+            0
+        """
+        from filestore.storage.scan import Scan, consumed
+
+        _check_page(0 if limit is None else limit, offset)
+        dataset = self._datasets.find(dataset_name)
+        outcome = dataset and dataset.read(
+            lambda view: consumed(Scan(self._lists(view), function_name, offset, limit), consume), absent=None
+        )
+        return (outcome or consumed(Scan(None, function_name, offset, limit), consume))()
 
     def restore_datapoints(self, *, dataset_name: str, ids: Iterable[Id]) -> list[uuid.UUID]:
         """Undo the soft deletion of datapoints: all of them or none; return their ids.
@@ -222,6 +265,12 @@ class FileStore(LegacyOperations, V1Operations):
         if refusals:
             raise RecoveryNeededError("\n".join(refusals))
         return recovered
+
+
+def _check_page(limit: int, offset: int) -> None:
+    for value in (limit, offset):
+        if not isinstance(value, int) or value < 0:
+            raise RequestError(f"limit and offset are whole numbers from 0 on, not {value!r}")
 
 
 def _require_stale(view: DatasetView, datapoint_id: uuid.UUID) -> None:
