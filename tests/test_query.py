@@ -6,6 +6,7 @@ import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import cmp_to_key
+from random import Random
 from typing import Any
 
 import pytest
@@ -243,6 +244,17 @@ def test_orders_hide_nothing_that_a_look_at_everything_finds(
         of_function = sorted(row.key for row in rows.values() if name in (None, row.function_name))
         assert orders.latest(name) == (of_function[-1] if of_function else None)
         assert name is None or orders.ids_of_function(name) == sorted(one for _, one in of_function)
+
+
+@given(st.lists(ROWS, unique_by=lambda row: row.id), st.randoms())
+def test_orders_keep_nothing_of_rows_that_are_gone(rows: list[Row], random: Random) -> None:
+    orders = Orders()
+    orders.update((), rows)
+    random.shuffle(rows)
+    while rows:
+        orders.update([rows.pop() for _ in range(min(len(rows), random.randint(1, 3)))], ())
+        assert len(orders._by_time) <= 1 + 3 * len(rows)
+    assert (dict(orders._by_time), dict(orders._by_id)) == ({}, {})
 
 
 def uuid_of(number: int) -> uuid.UUID:

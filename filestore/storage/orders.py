@@ -40,6 +40,10 @@ class SortedKeys(Generic[K]):
         self._keys: list[K] = []
         self._notes: dict[K, bool] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there are keys, or may be: the last is taken out at once."""
+        return bool(self._keys or self._notes)
+
     def update(self, gone: Iterable[K], come: Iterable[K]) -> None:
         """Take keys out, and others in."""
         self._notes.update(dict.fromkeys(gone, False))
@@ -102,8 +106,12 @@ class Orders:
                     times[member][side].append(row.key)
         for member, keys in times.items():
             self._by_time[member].update(*keys)
+            if not self._by_time[member]:  # tags may be of one datapoint alone: nothing is kept of those that are gone
+                del self._by_time[member]
         for name, names in ids.items():
             self._by_id[name].update(*names)
+            if not self._by_id[name]:
+                del self._by_id[name]
 
     def ids_of_function(self, function_name: str) -> list[str]:
         """Return the ids of a function's rows, ascending; not to be changed."""
@@ -122,10 +130,7 @@ class Orders:
         return keys[-1] if keys else None
 
     def _ascending(self, member: Hashable) -> list[Key]:
-        keys = self._by_time[member].ascending() if member in self._by_time else []
-        if not keys:
-            self._by_time.pop(member, None)
-        return keys
+        return self._by_time[member].ascending() if member in self._by_time else []
 
 
 def _members(row: Row) -> tuple[Hashable, ...]:
