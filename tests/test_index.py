@@ -167,6 +167,7 @@ QUESTIONS: dict[str, Callable[[FileStore, World], object]] = {
     "list by tag": lambda store, world: store.list_datapoints(dataset_name=DATASET, filter=tagged("text"), limit=50),
     "list in order": lambda store, world: store.list_datapoints(dataset_name=DATASET, order_by=OLDEST_FIRST, limit=50),
     "search": lambda store, world: store.list_datapoints(dataset_name=DATASET, search_query="o", limit=50),
+    "scan": lambda store, world: store.scan_datapoints(dataset_name=DATASET, consume=list),
     "count": lambda store, world: store.count_datapoints(dataset_name=DATASET),
     "count by function": lambda store, world: store.count_datapoints(dataset_name=DATASET, function_name="draft"),
     "list datasets": lambda store, world: store.list_datasets(),
@@ -474,14 +475,35 @@ def test_what_is_there_again_is_seen_again(world: World, find: Callable[[World],
 
 @pytest.mark.parametrize("watch", WAYS)
 @pytest.mark.parametrize("written", ["under its own name", "under the other"])
-def test_a_file_with_two_names_is_seen_as_it_is_and_once(world: World, written: str, watch: bool) -> None:
-    other = world.root / "other name"
-    os.link(world.path(1), other)
-    world.age()
+@pytest.mark.parametrize("linked", ["elsewhere, before it is read", "beside it, later"])
+def test_a_file_with_two_names_is_seen_as_it_is_and_once(world: World, linked: str, written: str, watch: bool) -> None:
+    is_early = linked.startswith("elsewhere")
+    other = (world.root if is_early else world.dataset) / "other name"
+    if is_early:
+        os.link(world.path(1), other)
+        world.age()
     askers = Askers(world, watch=watch)
     before = askers.assert_right()
+    if not is_early:
+        os.link(world.path(1), other)
     edit(world.path(1) if written == "under its own name" else other)
     assert askers.assert_right() != before
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no files without a name")
+@pytest.mark.parametrize("watch", WAYS)
+def test_a_file_that_was_opened_before_it_had_a_name_is_seen_as_it_is(world: World, watch: bool) -> None:
+    askers = Askers(world, watch=watch)
+    data = world.path(1).read_bytes()
+    descriptor = os.open(world.dataset, os.O_TMPFILE | os.O_RDWR, 0o644)
+    try:
+        os.write(descriptor, data)
+        os.link(f"/proc/self/fd/{descriptor}", name_of_new(world), src_dir_fd=descriptor)
+        before = askers.assert_right()
+        os.pwrite(descriptor, edited(data.decode()).encode(), 0)
+        assert askers.assert_right() != before
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("watch", WAYS)

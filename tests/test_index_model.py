@@ -164,11 +164,17 @@ class StoresAndFiles(RuleBasedStateMachine):
             "order_by": request.get("order_by", []),
             "search_query": request.get("search_query_experimental"),
         }
-        expected = outcome(lambda: files.answer(request)), outcome(lambda: files.page(legacy)), len(files.live)
+        expected = (
+            outcome(lambda: files.answer(request)),
+            outcome(lambda: files.page(legacy)),
+            outcome(lambda: files.page(legacy)),
+            len(files.live),
+        )
         for store in stores or self.stores:
             assert expected == (
                 outcome(lambda store=store: store.list_datapoints(dataset_name=DATASET, **v1)),  # type: ignore[misc]
                 outcome(lambda store=store: store.list_datapoints(dataset_name=DATASET, **legacy)),  # type: ignore[misc]
+                outcome(lambda store=store: store.scan_datapoints(dataset_name=DATASET, consume=list, **legacy)),  # type: ignore[misc]
                 store.count_datapoints(dataset_name=DATASET),
             )
             for one in (*files.ids[:1], *files.ids[-2:]):
