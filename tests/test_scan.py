@@ -200,6 +200,7 @@ def test_a_file_that_cannot_be_read_fails_the_scan_that_needs_it(filled: FileSto
 
     assert scanned(filled, limit=COUNT - 5) == listed(filled, limit=COUNT - 5)
     assert scanned(filled, function_name="reply", limit=1) == [newest]
+    assert scanned(filled, function_name="reply", limit=0, offset=COUNT) == []
     for arguments in ({}, {"function_name": "reply"}, {"function_name": "reply", "offset": 3}):
         with pytest.raises(FileContentError, match=rf"{oldest.id}\.json:1:1"):
             scanned(filled, **arguments)

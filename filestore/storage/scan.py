@@ -103,5 +103,7 @@ def consumed(scan: Scan, consume: Callable[[Scan], T]) -> Callable[[], T]:
 
 
 def _cut(values: Iterator[T], offset: int, limit: int | None) -> Iterator[T]:
+    if limit == 0:  # then what is left out is not to be read either
+        return islice(values, 0)
     start = min(offset, sys.maxsize)
     return islice(values, start, None if limit is None else min(offset + limit, sys.maxsize))
