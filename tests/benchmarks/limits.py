@@ -50,6 +50,15 @@ def make_empty(path: str) -> None:
     _sync(os.path.dirname(path))
 
 
+def make_empty_many(target: str, paths: Iterable[str]) -> None:
+    """Make empty files in their places below a directory, durably: synced once."""
+    for path in paths:
+        _write(f"{target}/{path}", b"")
+    watched = os.open(target, os.O_RDONLY)
+    _sync_file_system(watched)
+    os.close(watched)
+
+
 def read_all(directory: str) -> list[Any]:
     """Return the values of all JSON files of a directory."""
     with os.scandir(directory) as entries:

@@ -24,12 +24,13 @@ def iter_rows(site: Site) -> Iterator[Row]:
         Path(site.bare, directory).mkdir(parents=True)
     batch = min(100, site.size)
     yield site.compete("write", "insert one", [inserting_one(site), _limit_of_one(site)])
-    yield site.compete("write", "update one", [updating_one(site), _limit_of_many(site, 1, has_files=True)])
+    yield site.compete("write", "update one", [updating_one(site), _limit_of_updates(site, 1)])
     yield site.compete("write", "update one in place", [_taking(site, _update_in_place), _limit_of_one(site)])
     yield site.compete("write", "delete one", [deleting_one(site), _limit_of_deletion(site)])
-    for name, write, is_update in (("update", _update, True), ("delete", _delete, False)):
-        contenders = [_taking(site, write, batch), _limit_of_many(site, batch, has_files=is_update)]
-        yield site.compete("write", f"{name}, in batches of 100", contenders)
+    contenders = [_taking(site, _update, batch), _limit_of_updates(site, batch)]
+    yield site.compete("write", "update, in batches of 100", contenders)
+    contenders = [_taking(site, _delete, batch), _limit_of_deletions(site, batch)]
+    yield site.compete("write", "delete, in batches of 100", contenders)
 
 
 # --- the store
@@ -103,11 +104,18 @@ def _limit_of_deletion(site: Site) -> Contender:
     return Contender(LIMIT, prepare)
 
 
-def _limit_of_many(site: Site, number: int, *, has_files: bool) -> Contender:
+def _limit_of_deletions(site: Site, number: int) -> Contender:
+    def prepare() -> Action:
+        paths = [_tombstone(site) for _ in range(number)]
+        return lambda: limits.make_empty_many(site.bare, paths)
+
+    return Contender(LIMIT, prepare, number, syncs=True)
+
+
+def _limit_of_updates(site: Site, number: int) -> Contender:
     def prepare() -> Action:
         files = {_tombstone(site): b"" for _ in range(number)}
-        if has_files:
-            files |= {site.new_name(): site.read_file() for _ in range(number)}
+        files |= {site.new_name(): site.read_file() for _ in range(number)}
         return lambda: limits.insert_many(site.stage, site.bare, files)
 
     return Contender(LIMIT, prepare, number, syncs=number > 1)
