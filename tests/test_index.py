@@ -178,10 +178,10 @@ def ask(store: FileStore, world: World, question: str) -> object:
     return outcome(lambda: QUESTIONS[question](store, world))
 
 
-def ask_at_once(world: World, stores: dict[str, FileStore]) -> dict[str, object]:
-    """Return what each store says to its question; all at once, as some may have to wait for files."""
+def ask_at_once(world: World, stores: dict[str, FileStore], question: str | None = None) -> dict[str, object]:
+    """Return what each store says to a question, or to its own; all at once, as some may have to wait for files."""
     with ThreadPoolExecutor(len(stores)) as threads:
-        found = threads.map(lambda item: (item[0], ask(item[1], world, item[0])), stores.items())
+        found = threads.map(lambda item: (item[0], ask(item[1], world, question or item[0])), stores.items())
         return dict(found)
 
 
@@ -531,6 +531,24 @@ def test_changes_in_directories_that_came_later_are_seen(world: World, watch: bo
         answers.append(askers.assert_right())
     changes = [first != second for first, second in pairwise(answers)]
     assert changes == [False, False, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("watch", WAYS)
+@pytest.mark.parametrize("between", ["count", "list a page"])
+def test_what_has_come_and_gone_between_two_lists_leaves_nothing(world: World, between: str, watch: bool) -> None:
+    """A read in between hears of it, and reads no more than it needs."""
+    askers = Askers(world, watch=watch)
+    before = askers.assert_right()
+    world.ids += world.insert(chat("new"))
+    expected = ask(FileStore(world.root, watch=False), world, between)
+    assert ask_at_once(world, askers.stores, between) == dict.fromkeys(askers.stores, expected)
+    world.path(7).unlink()
+    world.path(1).write_text("{", encoding="utf-8")
+    assert ask_at_once(world, askers.stores, "count") == dict.fromkeys(askers.stores, 7)
+    edit(world.path(2))
+    world.path(1).write_bytes(world.path(2).read_bytes())
+    del world.ids[7:]
+    assert askers.assert_right() != before
 
 
 # --- permissions
