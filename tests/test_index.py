@@ -431,6 +431,36 @@ CHANGES: dict[str, Callable[[World], object]] = {
 }
 
 
+def bury_beside(world: World) -> None:
+    """Bury a copy whose id has the same last digits as that of the deleted one."""
+    one = uuid.UUID(int=world.gone.int + 256)
+    (world.tombstone.parent / f"{one}@20260102T030405.678901Z").touch()
+    shutil.copy(world.path(1), world.dataset / f"{one}.json")
+
+
+def tear_deleted(world: World) -> None:
+    (world.dataset / f"{world.gone}.json").write_text("{", encoding="utf-8")
+
+
+NO_CHANGES: dict[str, Callable[[World], object]] = {
+    "a file is touched": lambda world: world.path(1).touch(),
+    "a file is written again": lambda world: world.path(1).write_bytes(world.path(1).read_bytes()),
+    "a file changes its permissions": lambda world: world.path(1).chmod(0o600),
+    "a draft is made": lambda world: shutil.copy(world.path(1), world.dataset / "draft.json"),
+    "the file of a deleted one is torn": tear_deleted,
+    "a later tombstone is added": lambda world: (
+        world.tombstone.parent / f"{world.gone}@90260102T030405.678901Z"
+    ).touch(),
+    "a tombstone is put into another shard": lambda world: shutil.copytree(
+        world.tombstone.parent, world.tombstones / "zz"
+    ),
+    "a copy is buried beside another": bury_beside,
+    "a schema is written again": lambda world: world.schemas[0].write_bytes(world.schemas[0].read_bytes()),
+    "the dataset's times change": lambda world: os.utime(world.dataset),
+    "a dataset is made beside it": lambda world: (world.root / "empty").mkdir(),
+}
+
+
 def exchange(first: Path, second: Path) -> None:
     """Let two names change places at once; see renameat2(2)."""
     here, exchanging = -100, 2
@@ -447,6 +477,29 @@ def test_the_next_read_of_every_kind_sees_that(world: World, change: Callable[[W
     after = askers.assert_right()
     assert after != before
     assert askers.assert_right() == after, "what was seen once is not forgotten"
+
+
+@pytest.mark.parametrize("watch", WAYS)
+@pytest.mark.parametrize("change", NO_CHANGES.values(), ids=NO_CHANGES)
+def test_nothing_is_changed_when(world: World, change: Callable[[World], object], watch: bool) -> None:
+    askers = Askers(world, watch=watch)
+    if change is tear_deleted:
+        askers.stores.pop("get many")  # it reads deleted ones, too
+    before = askers.assert_right()
+    change(world)
+    assert askers.assert_right() == before
+
+
+@pytest.mark.parametrize("watch", WAYS)
+def test_edits_without_a_pause_are_all_seen(world: World, watch: bool) -> None:
+    """Also by times that go on in steps, as those of files do on many systems."""
+    store = FileStore(world.root, durable=False, watch=watch)
+    text = world.path(1).read_text(encoding="utf-8")
+    for number in range(100, 300):
+        with world.path(1).open("r+b") as file:
+            file.write(text.replace("text", f"t{number}").encode())
+        found = store.list_datapoints(dataset_name=DATASET, filter=tagged(f"t{number}"))
+        assert [one.id for one in found] == [world.ids[1]]
 
 
 @pytest.mark.parametrize("watch", WAYS)

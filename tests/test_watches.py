@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import linecache
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 
 from filestore import FileStore
+from filestore.errors import StorageError
 from filestore.storage.feed import open_feed
 from filestore.storage.files import Disk
 from filestore.storage.index import _TEXT_BYTES
@@ -326,32 +329,87 @@ class Interruption:
         return self._trace
 
 
+@dataclass(frozen=True)
+class RefusingDisk(Disk):
+    """The door to the disk, where the system refuses one of the looks and readings that come."""
+
+    left: list[int] = field(default_factory=list)
+
+    def refuse(self, path: str) -> None:
+        if self.left:
+            self.left[0] -= 1
+            if not self.left[0]:
+                self.left.clear()
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    def status(self, path: str) -> os.stat_result | None:
+        self.refuse(path)
+        return super().status(path)
+
+    def names(self, path: str) -> list[str]:
+        self.refuse(path)
+        return super().names(path)
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        self.refuse(path)
+        return super().read(path)
+
+
+class Edited:
+    """A dataset in which something is changed again and again, and what a list of all it holds gives then."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.tombstone = world.tombstones / str(world.ids[2])[-2:] / f"{world.ids[2]}@20260102T030405.678901Z"
+        self.tombstone.parent.mkdir(exist_ok=True)
+        self.expected = dict.fromkeys(world.ids, "text") | dict(zip(world.ids[4:6], "ab", strict=True))
+
+    def change(self, kind: str) -> None:
+        """Give two datapoints another tag, and bury a third or dig it out."""
+        for number in (0, 1):
+            path = self.world.path(number)
+            self.expected[self.world.ids[number]] = f"{kind} {number}"
+            text = re.sub('"kind": ".*"', f'"kind": "{kind} {number}"', path.read_text(encoding="utf-8"))
+            path.write_text(text, encoding="utf-8")
+        if self.tombstone.exists():
+            self.tombstone.unlink()
+            self.expected[self.world.ids[2]] = "text"
+        else:
+            self.tombstone.touch()
+            del self.expected[self.world.ids[2]]
+
+
 @pytest.mark.parametrize("watch", [True, False], ids=["watched", "looked at"])
 def test_a_read_that_was_broken_off_anywhere_changes_no_later_answer(world: World, watch: bool) -> None:
-    store = FileStore(world.root, durable=False, watch=watch)
-    tombstone = world.tombstones / str(world.ids[2])[-2:] / f"{world.ids[2]}@20260102T030405.678901Z"
-    tombstone.parent.mkdir(exist_ok=True)
-    expected = dict.fromkeys(world.ids, "text") | dict(zip(world.ids[4:6], "ab", strict=True))
+    store, edited = FileStore(world.root, durable=False, watch=watch), Edited(world)
     was_broken_off, at = True, 0
     while was_broken_off:
         at += STEP
         was_broken_off = False
-        assert kinds(store) == expected
-        for number in (0, 1):
-            text = world.path(number).read_text(encoding="utf-8")
-            expected[world.ids[number]] = kind = f"{at} {number}"
-            path = world.path(number)
-            path.write_text(re.sub('"kind": ".*"', f'"kind": "{kind}"', text), encoding="utf-8")
-        if tombstone.exists():
-            tombstone.unlink()
-            expected[world.ids[2]] = "text"
-        else:
-            tombstone.touch()
-            del expected[world.ids[2]]
+        assert kinds(store) == edited.expected
+        edited.change(str(at))
         try:
             with Interruption(at):
                 kinds(store)
         except KeyboardInterrupt:
             was_broken_off = True
-        assert kinds(store) == expected, at
+        assert kinds(store) == edited.expected, at
     assert at > 100 * STEP
+
+
+@pytest.mark.parametrize("watch", [True, False], ids=["watched", "looked at"])
+def test_a_read_that_the_system_refused_anywhere_changes_no_later_answer(world: World, watch: bool) -> None:
+    store, edited = FileStore(world.root, durable=False, watch=watch), Edited(world)
+    disk = store._datasets._disk = RefusingDisk(durable=False)
+    refusals = 0
+    for at in range(1, 40):  # more than a read of so few files takes; some are asked for again, and then not refused
+        assert kinds(store) == edited.expected
+        edited.change(str(at))
+        disk.left.append(at)
+        try:
+            kinds(store)
+        except StorageError:
+            refusals += 1
+        disk.left.clear()
+        assert kinds(store) == edited.expected, at
+    assert refusals > 3
