@@ -243,7 +243,7 @@ _COMMON_PARSERS: _Parsers = {
     "name": ("name", expect_text),
     "episode_id": ("episode_id", expect_uuid),
     "input": ("input", None),
-    "tags": ("tags", parse_tags),
+    "tags": ("tags", lambda value: {key: intern(tag) for key, tag in parse_tags(value).items()}),
     "is_custom": ("is_custom", expect_flag),
     "source_inference_id": ("source_inference_id", expect_uuid),
     "replaces": ("replaces", expect_uuid),
