@@ -13,12 +13,15 @@ from email.utils import formatdate
 
 from filestore.gateway.access import AccessPolicy
 from filestore.gateway.http import ProtocolError, Request, Response, error_response, render_head
-from filestore.gateway.incoming import Incoming
+from filestore.gateway.incoming import Incoming, limit_wait
 from filestore.gateway.limits import MIB, Limits
 from filestore.gateway.request_body import check_body, read_body
 from filestore.gateway.request_head import Head, find_head_end, parse_head
 
 __all__ = ["Connection", "ServerState"]
+
+_SHORT_BYTES = 8 * 1024
+"""An answer up to this size is sent at once, as long as the client takes its answers at all."""
 
 logger = logging.getLogger("filestore.gateway")
 
@@ -57,6 +60,7 @@ class Connection:
         try:
             # One write holds a whole response: waiting for more of it would only delay it.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            limit_wait(self._socket, socket.SO_SNDTIMEO, self._limits.request_seconds)
             while self._await_request() and self._serve_request():
                 pass
         except OSError as error:
@@ -144,8 +148,12 @@ class Connection:
         data = render_head(response, date=_http_date(int(time.time())), close=not goes_on)
         if head is None or head.request.method != "HEAD":
             data += response.body
-        self._socket.settimeout(self._limits.request_seconds + self._limits.seconds_per_mib * len(data) / MIB)
-        self._socket.sendall(data)
+        if len(data) > _SHORT_BYTES:
+            self._socket.settimeout(self._limits.request_seconds + self._limits.seconds_per_mib * len(data) / MIB)
+            self._socket.sendall(data)
+            self._socket.settimeout(None)
+        else:
+            self._socket.sendall(data)
         if head is not None:
             logger.debug("%s %s %d", head.request.method, head.request.path, response.status)
         if close or (not goes_on and self._incoming.buffer):
