@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,9 +28,11 @@ from filestore.storage.index import _TEXT_BYTES
 from filestore.storage.layout import DatasetLayout
 from filestore.storage.watches import _MOST_EVENTS, Doubts, Watches
 from tests.conftest import watched_directories
+from tests.test_concurrency import IS_LONG
 from tests.test_git import commit, git
 from tests.test_index import DATASET, Askers, World, ask, chat, edit, extraction, is_watched
 
+LOOKS = 3000 if IS_LONG else 200
 STEP = 2
 """Of the lines at which something can be broken off, one in so many is taken."""
 
@@ -205,6 +209,63 @@ def test_edits_are_seen_although_the_user_has_no_watches_left(world: World, limi
     paths = [str(world.path(number)) for number in range(3)]
     done = subprocess.run([*IN_NAMESPACE, *command, *paths], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("".join(f"{count} []\n" for count in (0, 0, 1, 2, 3)), "")
+
+
+# --- threads
+
+
+@pytest.mark.parametrize("watch", [True, False], ids=["watched", "looked at"])
+def test_threads_that_share_a_store_see_all_that_ended_before_they_asked(world: World, watch: bool) -> None:
+    store = FileStore(world.root, durable=False, watch=watch)
+    data, edited, buried = world.path(1).read_bytes(), world.ids[1], world.ids[2]
+    shard = world.tombstones / str(buried)[-2:]
+    shard.mkdir(exist_ok=True)
+    world.age()
+    assert kinds(store)[edited] == "text"
+    begun, ended = [1000], [1000]
+
+    def change() -> None:
+        """Number a file anew, and bury another or dig it out, again and again."""
+        with world.path(1).open("r+b", buffering=0) as file:
+            for number in count(1001):
+                if all(one.done() for one in looks):
+                    return
+                begun[0] = number
+                file.seek(0)
+                file.write(data.replace(b"text", b"%d" % number))
+                tombstone = shard / f"{buried}@20260102T030405.{number // 2:06}Z"
+                if number % 2:
+                    tombstone.touch()
+                else:
+                    (shard / f"{buried}@20260102T030405.{number // 2 - 1:06}Z").unlink()
+                ended[0] = number
+
+    def look(read: Callable[[], dict[Any, str]]) -> int:
+        """Read many times; return how often nothing has changed meanwhile."""
+        quiet = 0
+        for _ in range(LOOKS):
+            before = ended[0]
+            found = read()
+            assert found[edited] == "text" or before <= int(found[edited]) <= begun[0]
+            if begun[0] == before:
+                assert (buried in found) == (before % 2 == 0)
+                quiet += 1
+        return quiet
+
+    def get() -> dict[Any, str]:
+        found = store.get_datapoints(dataset_name=DATASET, ids=[edited, buried])
+        return {one.id: one.tags["kind"] for one in found if one.staled_at is None}
+
+    def list_all() -> dict[Any, str]:
+        return {one.id: one.tags["kind"] for one in store.list_datapoints(dataset_name=DATASET)}
+
+    with ThreadPoolExecutor(5) as threads:
+        reads = (lambda: kinds(store), lambda: kinds(store), get, list_all)
+        looks = [threads.submit(look, read) for read in reads]
+        threads.submit(change).result()
+        quiet = [one.result() for one in looks]
+    assert ended[0] > 1100
+    assert sum(quiet) < len(reads) * LOOKS
 
 
 # --- children
