@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from sys import intern
 from typing import Any, NoReturn
 
 from filestore.attachments import Attachments
@@ -39,6 +38,7 @@ from filestore.shapes import (
     parse_tags,
 )
 from filestore.spellings import render_input_for_file
+from filestore.texts import shared
 from filestore.tools import (
     parse_additional_tool,
     parse_names,
@@ -217,7 +217,7 @@ def _parse_input(value: JSONValue, dataset_name: str) -> JSONObject:
             if role not in _ROLES:
                 break
             # One text is shared by all that is read.
-            parsed.append({"role": intern(str(role)), "content": [{"type": "text", "text": message["content"]}]})
+            parsed.append({"role": shared(str(role)), "content": [{"type": "text", "text": message["content"]}]})
         else:
             system = value.get("system")
             return {"messages": parsed} if system is None else {"system": system, "messages": parsed}
@@ -239,11 +239,11 @@ _Parsers = dict[str, tuple[str, Callable[[JSONValue], Any] | None]]
 _COMMON_PARSERS: _Parsers = {
     "$schema": ("schema_ref", expect_text),
     "type": ("type", None),
-    "function_name": ("function_name", lambda value: intern(expect_text(value))),
+    "function_name": ("function_name", lambda value: shared(expect_text(value))),
     "name": ("name", expect_text),
     "episode_id": ("episode_id", expect_uuid),
     "input": ("input", None),
-    "tags": ("tags", lambda value: {key: intern(tag) for key, tag in parse_tags(value).items()}),
+    "tags": ("tags", lambda value: {key: shared(tag) for key, tag in parse_tags(value).items()}),
     "is_custom": ("is_custom", expect_flag),
     "source_inference_id": ("source_inference_id", expect_uuid),
     "replaces": ("replaces", expect_uuid),

@@ -10,20 +10,31 @@ from contextlib import contextmanager
 __all__ = ["collected_later", "leave_behind"]
 
 
+_MOST_ASKERS = 50
+"""So many may ask one after the other before it is searched again: some thread or other may ask all the time."""
+
+
 class _Collector:
-    """Puts the search off for as long as any thread asks for that."""
+    """Puts the search off while any thread asks for that, but not for long."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._askers = 0
         self._was_enabled = False
+        self._asked = 0
 
-    def put_off(self) -> None:
+    def put_off(self) -> bool:
+        """Put it off, unless that was done too often without a search; tell whether `go_on` has to follow."""
         with self._lock:
             if not self._askers:
                 self._was_enabled = gc.isenabled()
+                self._asked = 0
                 gc.disable()
+            elif self._asked > _MOST_ASKERS:
+                return False
+            self._asked += 1
             self._askers += 1
+            return True
 
     def go_on(self) -> None:
         with self._lock:
@@ -44,11 +55,12 @@ _collector = _Collector()
 @contextmanager
 def collected_later() -> Iterator[None]:
     """Search for no garbage meanwhile: among many new objects of which none is any, it would look over and over."""
-    _collector.put_off()
+    has_asked = _collector.put_off()
     try:
         yield
     finally:
-        _collector.go_on()
+        if has_asked:
+            _collector.go_on()
 
 
 def leave_behind() -> None:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -253,9 +253,33 @@ class FaultyDisk(Disk):
             self.fault.strike(path)
         super().remove_tree(path)
 
-    def sync_directories(self, paths: Iterable[str], files: Iterable[str] = ()) -> None:
-        for path in (*paths, *files):
+    def sync_file(self, path: str) -> None:
+        self.fault.strike(path)
+
+    def sync_directories(self, paths: Any) -> None:
+        for path in paths:
             self.fault.strike(path)
+
+
+@dataclass(frozen=True)
+class NotingDisk(Disk):
+    """The door to the disk, which notes what takes room there."""
+
+    done: list[tuple[str, str]] = field(default_factory=list)
+
+    def make_directory(self, path: str) -> bool:
+        is_new = super().make_directory(path)
+        if is_new:
+            self.done.append(("make_directory", path))
+        return is_new
+
+    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
+        self.done.append(("write_new", path))
+        super().write_new(path, data, mode, sync=sync)
+
+    def rename(self, source: str, target: str) -> None:
+        self.done.append(("rename", target))
+        super().rename(source, target)
 
 
 def open_store(root: Path, fault: Fault | None = None, now: datetime = NOW + timedelta(hours=1)) -> FileStore:
@@ -517,6 +541,32 @@ def test_file_removed_before_recovery_stays_removed(tmp_path: Path) -> None:
     expected = ["Dear Bix", "Dear Bea"]
     assert outputs(open_read_only(root)) == expected
     assert outputs(open_store(root)) == expected
+
+
+def test_deletion_that_a_person_undoes_before_the_recovery_stays_undone(tmp_path: Path) -> None:
+    scene = make_scene("delete-many", BATCHES["delete-many"], tmp_path)
+    [old] = (scene.template / DATASET / "tombstones").rglob("*@*")
+    for root in scene.copies(tmp_path):
+        assert act_until(scene.act, root, Fault(int(root.name)))
+        made = [path for path in (root / DATASET / "tombstones").rglob("*@*") if path.name != old.name]
+        if made:
+            break
+    assert pending(root).is_dir()
+    undone = made[0]
+    undone.unlink()
+    open_store(root).recover()
+    assert [str(one.id) for one in everything(open_store(root))] == [undone.name.partition("@")[0]]
+
+
+def test_after_the_commit_nothing_is_made_for_which_there_may_be_no_room(batch: Scene, tmp_path: Path) -> None:
+    root = next(batch.copies(tmp_path))
+    store = open_store(root)
+    disk = store._datasets._disk = NotingDisk(durable=False)
+    batch.act(store)
+    committed = next(
+        at for at, (name, path) in enumerate(disk.done) if (name, Path(path).name) == ("rename", "pending")
+    )
+    assert not [path for name, path in disk.done[committed:] if name != "rename"]
 
 
 def test_hand_edit_of_what_was_applied_before_the_crash_stays(insertion: Scene, tmp_path: Path) -> None:

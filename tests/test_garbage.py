@@ -31,6 +31,18 @@ def test_it_goes_on_when_the_last_has_ended() -> None:
     assert gc.isenabled()
 
 
+def test_it_goes_on_although_some_thread_or_other_asks_all_the_time() -> None:
+    waiting = [collected_later()]
+    waiting[0].__enter__()
+    was_enabled = []
+    for _ in range(200):
+        waiting.append(collected_later())
+        waiting[-1].__enter__()
+        waiting.pop(0).__exit__(None, None, None)
+        was_enabled.append(gc.isenabled())
+    assert any(was_enabled)
+
+
 def test_it_stays_off_where_it_was() -> None:
     gc.disable()
     with collected_later():

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "filestore"
 FLOORS = [
     {"__init__"},
     {"errors"},
-    {"ids", "codec", "garbage", "times"},
+    {"ids", "codec", "garbage", "texts", "times"},
     {"shapes"},
     {"attachments", "functions", "toml_tables", "schema", "ecma_pattern", "formats"},
     {"content"},

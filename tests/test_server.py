@@ -494,6 +494,17 @@ def test_a_client_that_never_reads_is_dropped() -> None:
         assert other.receive(without_body=True)[0] == 200
 
 
+def test_the_time_limits_are_the_gateways_own_whatever_the_program_has_for_its_sockets() -> None:
+    socket.setdefaulttimeout(0.01)
+    try:
+        with running(Server(echo)) as url, Client(url) as client:
+            assert select.select([client.socket], [], [], 0.2)[0] == []
+            client.send(GET)
+            assert client.receive()[0] == 200
+    finally:
+        socket.setdefaulttimeout(None)
+
+
 def test_an_idle_connection_is_closed_in_the_end() -> None:
     with running(Server(echo, limits=Limits(idle_seconds=0.05))) as url, Client(url) as client:
         client.send(GET)

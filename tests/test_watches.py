@@ -69,6 +69,23 @@ def kinds(store: FileStore) -> dict[Any, str]:
     return {one.id: one.tags["kind"] for one in found}
 
 
+def test_a_write_under_a_name_that_is_gone_is_seen_under_the_one_that_is_left(world: World) -> None:
+    [path] = list(world.dataset.glob("*.json"))[:1]
+    data = path.read_bytes()
+    draft = world.dataset / ".draft"
+    with draft.open("w+b", buffering=0) as file:
+        file.write(data)
+        path.unlink()
+        os.link(draft, path)
+        draft.unlink()
+        store = open_watched(world)
+        before = store.get_datapoint(dataset_name=DATASET, datapoint_id=path.stem)
+        file.seek(0)
+        file.write(data.replace(before.function_name.encode(), before.function_name.upper().encode(), 1))
+        seen = store.get_datapoint(dataset_name=DATASET, datapoint_id=path.stem)
+        assert seen.function_name == before.function_name.upper()
+
+
 # --- nothing leaks
 
 

@@ -103,6 +103,7 @@ class Server:
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
+            client.setblocking(True)  # whatever it has from the listener, or from the program's own default
         except (BlockingIOError, ConnectionError):
             return  # the client has left again
         except OSError as error:

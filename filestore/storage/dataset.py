@@ -71,8 +71,10 @@ class Shared:
     def get_feed(self) -> ChangeFeed | None:
         """Return the store's feed of changes, or None where there is none to be had."""
         if self._feed is None and self._is_watching:
-            from filestore.storage.feed import open_feed  # only here: a program that reads once needs none
-
+            try:
+                from filestore.storage.feed import open_feed  # only here: a program that reads once needs none
+            except ImportError:  # a Python without ctypes
+                return None
             self._feed = open_feed()
         return self._feed
 
@@ -267,7 +269,7 @@ class Dataset:
 
     def _commit(self, change: Change, sequence: Sequence) -> None:
         is_there = not self._disk.is_free(self.layout.path)
-        if is_there and (sequence.number or self._holds_json(self.layout.path)):
+        if is_there and self._holds_json(self.layout.path):
             self._journal.commit(change, sequence)
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
@@ -326,7 +328,7 @@ class Dataset:
     def _holds_json(self, path: str) -> bool:
         """Tell whether a directory is a dataset, and not just what a write that failed has left."""
         is_directory = self._disk.check_directory(path) is not None
-        return is_directory and any(name.endswith(".json") for name in self._disk.names(path))
+        return is_directory and any(name.endswith(".json") for name in self._disk.iter_names(path))
 
 
 class _Explained:

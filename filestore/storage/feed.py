@@ -25,12 +25,13 @@ __all__ = ["ChangeFeed", "Listener", "open_feed"]
 class Listener(Protocol):
     """Hears of events."""
 
-    def note(self, path: str, name: str | None) -> None:
+    def note(self, path: str, name: str | None, *, is_write: bool) -> None:
         """Take notice of an event; called by whichever thread drains, so it must take no lock that is held then.
 
         Args:
             path: The directory, as it was given to `watch`.
             name: The name in it; None where anything may have happened.
+            is_write: Whether it was written, and not that the name has come or gone.
         """
 
 
@@ -40,6 +41,7 @@ _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF = 0x400, 0x800
 _UNMOUNT, _OVERFLOW, _IGNORED = 0x2000, 0x4000, 0x8000
 _ONLYDIR, _DONT_FOLLOW = 0x1000000, 0x2000000
+_WRITES = _MODIFY | _CLOSE_WRITE
 _OWN_EVENTS = _MODIFY | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
 _EVENTS = _OWN_EVENTS | _ATTRIB | _CLOSE_WRITE  # chmod counts, and what was written through a mapping
 _ABOUT_ALL = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
@@ -131,7 +133,7 @@ class ChangeFeed:
                 self._tell_all()
                 continue
             for pair in self._listeners.get(watch, ()):
-                _tell(pair, None if mask & _ABOUT_ALL else name)
+                _tell(pair, None if mask & _ABOUT_ALL else name, is_write=bool(mask & _WRITES))
             if mask & _IGNORED:  # the kernel has ended the watch, and may give its number away
                 self._listeners.pop(watch, None)
 
@@ -145,11 +147,11 @@ def _abandon(abandoned: deque[int], watch: int, _: object) -> None:
     abandoned.append(watch)
 
 
-def _tell(pair: tuple[str, weakref.ref[Listener]], name: str | None) -> None:
+def _tell(pair: tuple[str, weakref.ref[Listener]], name: str | None, *, is_write: bool = False) -> None:
     path, reference = pair
     listener = reference()
     if listener is not None:
-        listener.note(path, name)
+        listener.note(path, name, is_write=is_write)
 
 
 _current: weakref.ref[ChangeFeed] | None = None

@@ -210,6 +210,11 @@ class Disk:
         if watched is None:
             self.sync_directories(directories)
 
+    def sync_file(self, path: str) -> None:
+        """Make the content of a file durable, and that it exists."""
+        if self.durable:
+            self._sync(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+
     def overwrite(self, path: str, data: bytes) -> None:
         """Write a few bytes at the start of a file in one call, making it where it is missing; never durable."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY, 0o666)
@@ -263,22 +268,15 @@ class Disk:
                 self.remove(child)
         os.rmdir(path)
 
-    def sync_directories(self, paths: Iterable[str], files: Iterable[str] = ()) -> None:
-        """Make the names in directories of one file system durable, as far as they are still there.
-
-        Args:
-            paths: The directories.
-            files: Some in them that are new and not durable themselves.
-        """
-        if not self.durable:
+    def sync_directories(self, paths: Iterable[str]) -> None:
+        """Make the names in directories of one file system durable, as far as they are still there."""
+        if not self.durable or sys.platform == "win32":
             return
-        places = dict.fromkeys(files, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-        if sys.platform != "win32":
-            places |= dict.fromkeys(paths, os.O_RDONLY | os.O_DIRECTORY)
-        one_sync = sys.platform == "linux" and len(places) >= _SYNCFS_FROM
-        for path, flags in places.items():
+        unique = list(dict.fromkeys(paths))
+        one_sync = sys.platform == "linux" and len(unique) >= _SYNCFS_FROM
+        for path in unique:
             try:
-                self._sync(path, flags, everything=one_sync)
+                self._sync(path, os.O_RDONLY | os.O_DIRECTORY, everything=one_sync)
             except FileNotFoundError:  # git removes a directory with the last file in it
                 continue
             if one_sync:

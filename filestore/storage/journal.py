@@ -3,10 +3,9 @@
 The caller holds the dataset's lock throughout. Until the rename of `stage-<n>` to `pending` nothing has happened; from
 it on everything has, and what is not yet in its place is put there by whoever holds the lock next.
 
-A tombstone is never staged: an empty file is whole as soon as its name is there, and the manifest says the name.
-
-A change of one file needs no manifest: its one rename is all of it, or, of a tombstone, that it is made. Between the
-two steps of the sequence number readers wait for it as for any other change.
+A change of one file needs no manifest: its one rename is all of it. A single tombstone needs no staging either: an
+empty file is whole as soon as its name is there, so making it under that name is the whole change, and a crash leaves
+it made or not made. Between the two steps of the sequence number readers wait for it as for any other change.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from __future__ import annotations
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
@@ -143,7 +140,8 @@ class Journal:
                 raise ChangedMeanwhileError(entry.name) from error
             raise
         try:
-            self._settle(number, [self.layout.parent(entry), *new_directories], [path])
+            self.disk.sync_file(path)
+            self._settle(number, [self.layout.parent(entry), *new_directories])
         except OSError as error:
             raise self._committed(error) from error
 
@@ -175,9 +173,7 @@ class Journal:
             {entry: replaced.digest if (replaced := change.replaced.get(entry)) else None for entry in change.puts},
             change.removed,
         )
-        files = {
-            f"{stage}/{entry.staged_name}": data for entry, data in change.puts.items() if entry.kind != "tombstone"
-        }
+        files = {f"{stage}/{entry.staged_name}": data for entry, data in change.puts.items()}
         modes = {f"{stage}/{entry.staged_name}": replaced.mode for entry, replaced in change.replaced.items()}
         try:
             self.disk.make_directory(stage)
@@ -191,7 +187,7 @@ class Journal:
         try:
             self.disk.sync_directories([self.layout.internal])
             self._write_sequence(number + 1)
-            self._settle(number, *self._apply(pending, change.replaced), is_pending=True)
+            self._settle(number, self._apply(pending, change.replaced), is_pending=True)
         except OSError as error:
             raise self._committed(error) from error
 
@@ -226,37 +222,27 @@ class Journal:
             steps.append(f"{steps[-1]}/{name}")
         return steps
 
-    def _apply(self, pending: Pending, replaced: Mapping[Entry, Replaced] | None) -> tuple[list[str], list[str]]:
-        """Put what is not in its place there; return the directories whose names changed, and the tombstones.
+    def _apply(self, pending: Pending, replaced: Mapping[Entry, Replaced] | None) -> list[str]:
+        """Put what is still staged into its place; return the directories whose names changed.
 
         Args:
             pending: The change.
             replaced: The states of the files it replaces, just checked; None in a recovery, where some may be in place.
         """
         directories: dict[str, None] = {}
-        tombstones: list[str] = []
         for entry, digest in pending.puts.items():
             staged, final = self.staged(entry), self.layout.final(entry)
-            if entry.kind == "tombstone":
-                put = partial(self._make_tombstone, final)
-                tombstones.append(final)
-            elif replaced is None and not self._is_staged(staged):
+            if replaced is None and not self._is_staged(staged):
                 continue
-            elif entry.kind == "datapoint" and not self._is_as_read(entry, digest, replaced):
-                put = partial(self.disk.rename, staged, self._free_draft(entry))
-            else:
-                put = partial(self.disk.rename, staged, final)
-            directories.update(dict.fromkeys(self._place(entry, put)))
+            if entry.kind == "datapoint" and not self._is_as_read(entry, digest, replaced):
+                final = self._free_draft(entry)
+            directories.update(dict.fromkeys(self._place(entry, staged, final)))
             directories[self.layout.parent(entry)] = None
         for entry in pending.removed:
             self._check_steps(entry)
             self.disk.remove(self.layout.final(entry))
             directories[self.layout.parent(entry)] = None
-        return list(directories), tombstones
-
-    def _make_tombstone(self, path: str) -> None:
-        with suppress(FileExistsError):  # made before an interruption
-            self.disk.write_new(path, b"")
+        return list(directories)
 
     def _is_staged(self, staged: str) -> bool:
         status = self.disk.status(staged)
@@ -279,13 +265,13 @@ class Journal:
         for path in self._steps(self.layout.parent(entry)):
             self.disk.check_directory(path)
 
-    def _place(self, entry: Entry, put: Callable[[], None]) -> list[str]:
-        """Put a file into its place; return the directories that gained one for it."""
+    def _place(self, entry: Entry, staged: str, final: str) -> list[str]:
+        """Move a staged file into its place; return the directories that gained one for it."""
         try:
-            put()
+            self.disk.rename(staged, final)
         except FileNotFoundError:  # git has removed the directory, as it does when it removes the last file in it
             gained = self._make_directories([entry])
-            put()
+            self.disk.rename(staged, final)
             return gained
         return []
 
@@ -306,11 +292,9 @@ class Journal:
         except FileNotFoundError:
             return None
 
-    def _settle(
-        self, number: int, directories: list[str], tombstones: Iterable[str] = (), *, is_pending: bool = False
-    ) -> None:
+    def _settle(self, number: int, directories: list[str], *, is_pending: bool = False) -> None:
         """Make an applied change durable and close it."""
-        self.disk.sync_directories(directories, tombstones)
+        self.disk.sync_directories(directories)
         if is_pending:
             trash = f"{self.layout.internal}/stage-{number}"
             self.disk.rename(self.layout.pending, trash)
@@ -390,8 +374,7 @@ class Journal:
             return
         self._write_sequence(number)
         gained = self._make_directories(pending.puts)  # git may have removed them with their last tracked file
-        directories, tombstones = self._apply(pending, None)
-        self._settle(number - 1, [*directories, *gained], tombstones, is_pending=True)
+        self._settle(number - 1, [*self._apply(pending, None), *gained], is_pending=True)
 
     def _give_up(self, number: int) -> None:
         self._write_sequence(number)
@@ -403,7 +386,8 @@ class Journal:
         Raises:
             RecoveryNeededError: Something is.
         """
-        if any(map(self._is_put, pending.puts)) or any(map(self._is_removed, pending.removed)):
+        is_begun = any(self.disk.status(self.staged(entry)) is None for entry in pending.puts)
+        if is_begun or any(self.disk.status(self.layout.final(entry)) is None for entry in pending.removed):
             raise RecoveryNeededError(
                 f"A part of the interrupted change to dataset {self.layout.name} is in place already, so it cannot be"
                 " given up: `filestore recover --apply` completes it"
@@ -411,12 +395,5 @@ class Journal:
 
     def _is_applied(self, pending: Pending) -> bool:
         """Tell whether nothing is left to do but to close the change."""
-        return all(map(self._is_put, pending.puts)) and all(map(self._is_removed, pending.removed))
-
-    def _is_put(self, entry: Entry) -> bool:
-        if entry.kind == "tombstone":
-            return self.disk.status(self.layout.final(entry)) is not None
-        return self.disk.status(self.staged(entry)) is None
-
-    def _is_removed(self, entry: Entry) -> bool:
-        return self.disk.status(self.layout.final(entry)) is None
+        waiting = [self.staged(entry) for entry in pending.puts] + [self.layout.final(one) for one in pending.removed]
+        return all(self.disk.status(path) is None for path in waiting)

@@ -27,6 +27,7 @@ __all__ = ["DatasetNames", "Shift"]
 T = TypeVar("T")
 _State = tuple[int, int, int]
 _SUFFIX = ".json"
+_MOST_EXPECTED = 10_000
 _AT_ONCE = 1 << 12
 """So many names are held of a directory that is not to be remembered."""
 
@@ -78,6 +79,8 @@ class DatasetNames:
             own_mtime_ns: The mtime that the store's own last change left on the dataset's directory.
         """
         found, earlier = self._list_patiently(own_mtime_ns)
+        tombstones = self._layout.tombstones
+        shards = {one: self._listing(f"{tombstones}/{one}", _parse_shard(one)) for one in self._list_shards()}
         come: set[str] = set()
         gone: set[str] = set()
         if found is not self._listed or earlier or self._expected:
@@ -88,8 +91,7 @@ class DatasetNames:
             come, gone = there - self._known, self._known - there
             self._expected.clear()
             self._listed = [] if back else found  # with names that are not in the listing, the next one is compared
-        tombstones = self._layout.tombstones
-        shards = {one: self._listing(f"{tombstones}/{one}", _parse_shard(one)) for one in self._list_shards()}
+        # From the first of these assignments on nothing is read that could fail, or a part would be taken for all.
         return self._shift(come, gone, {**dict.fromkeys(self._shards, _NO_TOMBSTONES), **shards})
 
     def look_at(self, names: Iterable[str], tombstones: Iterable[str], shards: Iterable[str]) -> Shift:
@@ -104,8 +106,9 @@ class DatasetNames:
         there = {one for one in ids if self._disk.status(self._path(one)) is not None}
         missing = (ids & self._known) - there
         gone = missing - self.wait_for(missing) if missing else missing
+        found = self._look_at_tombstones(tombstones, set(shards))
         self._expected -= ids
-        return self._shift(there - self._known, gone, self._look_at_tombstones(tombstones, set(shards)))
+        return self._shift(there - self._known, gone, found)
 
     def _look_at_tombstones(self, names: Iterable[str], doubtful: set[str]) -> dict[str, dict[str, datetime]]:
         """Return what the shards that may have changed hold now."""
@@ -202,7 +205,8 @@ class DatasetNames:
 
     def expect(self, ids: Iterable[str]) -> None:
         """Note datapoints that were added since it was last looked."""
-        self._expected.update(ids)
+        if len(self._expected) < _MOST_EXPECTED:  # a program that only writes never looks
+            self._expected.update(ids)
 
     def staled_at(self, one: str) -> datetime | None:
         """Look at one shard: return when a datapoint was deleted, or None while it is live."""

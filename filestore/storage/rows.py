@@ -8,11 +8,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filestore.codec import JSONValue, compact, pack, unpack
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
+from filestore.texts import shared
 
 if TYPE_CHECKING:
     from filestore.query import SearchText
@@ -68,8 +68,8 @@ class Row(NamedTuple):
             (datapoint.updated_at, str(datapoint.id)),
             datapoint.id,
             datapoint.type,
-            intern(datapoint.function_name),
-            {intern(key): intern(value) for key, value in datapoint.tags.items()},
+            shared(datapoint.function_name),
+            {shared(key): shared(value) for key, value in datapoint.tags.items()},
             pack(extras) if extras else b"",
             texts.encode(),
             schema,

@@ -69,7 +69,7 @@ class Watches:
         self._get_feed = get_feed
         self._feed: ChangeFeed | None = None
         self._lock = threading.Lock()
-        self._events: deque[tuple[str, str | None]] = deque()
+        self._events: deque[tuple[str, str | None, bool]] = deque()
         self._watched: dict[str, int] = {}
         self._place: tuple[int, int] | None = None
         self._doubts = Doubts()
@@ -213,7 +213,7 @@ class Watches:
         if path in self._watched and self._feed is not None:
             self._feed.unwatch(self._watched.pop(path), self)
 
-    def _take_notice(self, path: str, name: str | None) -> None:
+    def _take_notice(self, path: str, name: str | None, is_write: bool) -> None:
         """Note what an event brings into doubt, and watch directories that it brings."""
         layout = self._layout
         is_watched = True
@@ -227,7 +227,7 @@ class Watches:
         elif name is None:
             is_watched = False
         elif path == layout.path:
-            is_watched = self._take_notice_of_entry(name)
+            is_watched = self._take_notice_of_entry(name, is_write=is_write)
         elif path == layout.tombstones:
             is_watched = len(name) != _SHARD_DIGITS or self._watch_shard(name)
         elif path == layout.schemas:
@@ -238,7 +238,7 @@ class Watches:
         if not is_watched:
             self._stop()
 
-    def _take_notice_of_entry(self, name: str) -> bool:
+    def _take_notice_of_entry(self, name: str, *, is_write: bool) -> bool:
         path = f"{self._layout.path}/{name}"
         if path == self._layout.tombstones:
             for shard in [one for one in self._watched if one.startswith(f"{path}/")]:
@@ -255,6 +255,8 @@ class Watches:
             return True
         # A file may be written under its other name, and one without a name (O_TMPFILE) is called `#` and a number.
         status = self._disk.status(path)
+        if status is None and is_write:  # unless it went afterwards, it may have been written under a name that is left
+            return any((self._layout.path, name, False) == later for later in self._events)
         return not name.startswith("#") and (status is None or not S_ISREG(status.st_mode) or status.st_nlink == 1)
 
     def _watch_again(self, path: str) -> bool:
@@ -270,9 +272,9 @@ class Watches:
         self._doubts = Doubts(everything=True)
         self._recalled = None
 
-    def note(self, path: str, name: str | None) -> None:
+    def note(self, path: str, name: str | None, *, is_write: bool) -> None:
         """Keep an event until it is asked for; called by whichever thread drains, so that no lock may be taken here."""
         if len(self._events) < _MOST_EVENTS:
-            self._events.append((path, name))
+            self._events.append((path, name, is_write))
         else:  # nobody has asked for a long time
             self._has_lost_events = True
