@@ -244,13 +244,13 @@ list 50                    0       1       0       0       0       0       0
 list 5 by function         0       1       0       0       0       0       0
 list 5 by tag              0       1       0       0       0       0       0
 search                     0       1       0       0       0       0       0
-insert 1, cold             6      15       2      16     265       1       2
-insert 1                   6      14       2      16     265       1       2
-insert 100               109     217       3      56   35712     105       3
-update 1                  13      23       3     290     673       8       4
-update 1 in place          7      16       2     250     313       1       2
-delete 1, cold            10      26       2      48      32       1       3
-delete 1                   8      17       2      16      32       1       3
+insert 1, cold             6      14       1      16     265       1       2
+insert 1                   6      13       1      16     265       1       2
+insert 100               109     216       2      56   35712     105       3
+update 1                  13      22       2     290     673       8       4
+update 1 in place          7      15       1     250     313       1       2
+delete 1, cold            10      25       1      48      32       1       3
+delete 1                   8      16       1      16      32       1       3
 """
 
 

@@ -269,7 +269,7 @@ class Dataset:
 
     def _commit(self, change: Change, sequence: Sequence) -> None:
         is_there = not self._disk.is_free(self.layout.path)
-        if is_there and self._holds_json(self.layout.path):
+        if is_there and (sequence.number or self._holds_json(self.layout.path)):
             self._journal.commit(change, sequence)
         else:
             with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
