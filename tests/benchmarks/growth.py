@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tests.benchmarks.contest import Contender, compete
-from tests.benchmarks.reads import getting, listing
+from tests.benchmarks.reads import getting, getting_again, listing
 from tests.benchmarks.row import Row
 from tests.benchmarks.site import Site
 from tests.benchmarks.writes import deleting_one, inserting_one, updating_one
 
 _OPERATIONS: dict[str, Callable[[Site, str], Contender]] = {
-    "get by id": getting,
+    "get by id, first time": getting,
+    "get by id, again": getting_again,
     "list 20": lambda site, name: listing(site, name, limit=20),
     "list 100": lambda site, name: listing(site, name, limit=100),
     "list 100, v1": lambda site, name: listing(site, name, limit=100, order_by=[]),

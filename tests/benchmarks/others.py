@@ -7,7 +7,7 @@ from functools import partial
 
 from tests.benchmarks.contest import Action, Contender
 from tests.benchmarks.datapoints import RARE, tag_filter
-from tests.benchmarks.reads import ALL, getting, listing, some
+from tests.benchmarks.reads import ALL, getting_again, listing, some
 from tests.benchmarks.rivals import Rival
 from tests.benchmarks.row import Row
 from tests.benchmarks.site import Site
@@ -19,7 +19,7 @@ def iter_rows(site: Site) -> Iterator[Row]:
     compete = partial(site.compete, "other stores")
     rivals = site.rivals.items()
     gets = (some(name, site, one.get, 1) for name, one in rivals)  # one may take a second
-    yield compete("get by id", [getting(site), *gets])
+    yield compete("get by id, again", [getting_again(site), *gets])
     newest = (Contender.of(name, partial(one.newest, 100)) for name, one in rivals)
     yield compete("list 100", [listing(site, limit=100), *newest])
     tagged = (Contender.of(name, partial(one.with_tag, RARE, 20)) for name, one in rivals)

@@ -22,8 +22,9 @@ _GETS = 100
 def iter_rows(site: Site) -> Iterator[Row]:
     """Yield the rows of a site."""
     compete = partial(site.compete, "read")
-    yield compete("get by id", [getting(site), _limit_of_get(site)])
-    yield compete("get by id, v1", [some(SUBJECT, site, partial(_get_v1, site)), _limit_of_get(site)])
+    yield compete("get by id, first time", [getting(site), _limit_of_get(site)])
+    yield compete("get by id, again", [getting_again(site), _limit_of_get(site)])
+    yield compete("get by id, again, v1", [_getting_again(SUBJECT, site, partial(_get_v1, site)), _limit_of_get(site)])
     yield compete("get by id, fresh store", [_fresh(site, partial(_get_some, site)), _limit_of_get(site)])
     for name, arguments in lists(site.size).items():
         yield compete(name, [listing(site, **arguments)])
@@ -31,7 +32,6 @@ def iter_rows(site: Site) -> Iterator[Row]:
     yield compete("list datasets", [Contender.of(SUBJECT, site.store.list_datasets)])
     limit = Contender.of(LIMIT, partial(limits.read_all, site.files))
     yield compete("list all", [listing(site, limit=ALL), limit], warmups=1)
-    yield compete("get by id, after that", [getting(site), _limit_of_get(site)])
     yield compete("list all, fresh store", [_fresh(site, partial(_list, limit=ALL)), limit], warmups=0)
     for name in ("list 20", "list 20, v1", "list 20 by a tag of 1 %"):
         fresh = _fresh(site, partial(_list, **lists(site.size)[name]))
@@ -67,8 +67,32 @@ def listing(site: Site, name: str = SUBJECT, **arguments: Any) -> Contender:
 
 
 def getting(site: Site, name: str = SUBJECT) -> Contender:
-    """Return a contender that gets datapoints by id from a store that remembers."""
-    return some(name, site, lambda one: site.store.get_datapoint(dataset_name=DATASET, datapoint_id=one))
+    """Return a contender that gets datapoints by id from a store that is in use, each for the first time."""
+
+    def prepare() -> Action:
+        store = FileStore(site.root)
+        for _ in range(3):
+            _list(store, limit=1)
+        ids = site.pick_some(_GETS)
+        return lambda: [store.get_datapoint(dataset_name=DATASET, datapoint_id=one) for one in ids]
+
+    return Contender(name, prepare, min(_GETS, site.size))
+
+
+def getting_again(site: Site, name: str = SUBJECT) -> Contender:
+    """Return a contender that gets datapoints by id which it got before."""
+    return _getting_again(name, site, lambda one: site.store.get_datapoint(dataset_name=DATASET, datapoint_id=one))
+
+
+def _getting_again(name: str, site: Site, get: Callable[[str], object]) -> Contender:
+    contender = some(name, site, get)
+
+    def prepare() -> Action:
+        action = contender.prepare()
+        action()
+        return action
+
+    return Contender(name, prepare, contender.operations)
 
 
 def _list(store: FileStore, **arguments: Any) -> object:

@@ -33,7 +33,19 @@ _PER_SECOND: dict[str, tuple[float, float, float]] = {
 }
 NAMES = frozenset(_MILLISECONDS) | frozenset(_PER_SECOND)
 """The operations that were measured."""
+_FORMS = (", fresh store", ", v1", ", again", ", first time")
 _MEGABYTES = (91.0, 119.0, 343.0)
+
+
+def operation(name: str) -> str:
+    """Return what a row measures, whichever form of it.
+
+    >>> operation("get by id, again, v1")
+    'get by id'
+    """
+    for form in _FORMS:
+        name = name.removesuffix(form)
+    return name
 
 
 def reference(group: str, name: str, size: int) -> tuple[float, float] | None:
@@ -41,7 +53,7 @@ def reference(group: str, name: str, size: int) -> tuple[float, float] | None:
 
     Args:
         group: The row's group.
-        name: The row's operation; its v1 form and its first call in a process are held to the same.
+        name: The row's operation; its v1 form, and its first call and the later ones, are held to the same.
         size: Datapoints; between the sizes measured the next smaller one counts.
     """
     column = max((place for place, measured in enumerate(_SIZES) if measured <= size), default=0)
@@ -49,7 +61,7 @@ def reference(group: str, name: str, size: int) -> tuple[float, float] | None:
         return (_MEGABYTES[column], _MEGABYTES[column])
     if group not in ("read", "write"):
         return None
-    call = name.removesuffix(", fresh store").removesuffix(", v1")
+    call = operation(name)
     if call in _PER_SECOND:
         rate = _PER_SECOND[call][column]
         return (1 / rate, 1 / rate)

@@ -121,6 +121,10 @@ class Site:
         """Return the id of some live datapoint."""
         return self._random.choice(self._ids)
 
+    def pick_some(self, number: int) -> list[str]:
+        """Return the ids of so many live datapoints, or of all there are."""
+        return [str(one) for one in self._random.sample(self._ids, min(number, len(self._ids)))]
+
     def read_file(self) -> bytes:
         """Return the bytes of some datapoint's file."""
         [data] = limits.read_bytes(self.files, [f"{self.pick()}.json"]).values()
