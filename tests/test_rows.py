@@ -22,6 +22,7 @@ from filestore.datapoint_file import schema_digest
 from filestore.errors import FileContentError
 from filestore.storage.files import Disk
 from filestore.storage.rows import Row
+from filestore.texts import shared
 from tests.test_index import DATASET, QUESTIONS, WAYS, World, ask, config, outcome
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -206,3 +207,13 @@ def test_a_file_on_a_page_is_read_as_by_its_id(page_world: World, data: st.DataO
     finally:
         path.write_bytes(whole)
         os.utime(path, (1e9, 1e9))
+
+
+def test_texts_that_are_shared_are_freed_in_the_end() -> None:
+    first = shared("a text of its own")
+    assert shared("".join(["a text", " of its own"])) is first
+    for number in range(50_000):
+        shared(f"another text {number}")
+    assert shared("".join(["a text", " of its own"])) is not first
+    long = "a text that is too long to be one of those that recur, as tags are not"
+    assert shared(long) is not shared("".join([long[:9], long[9:]]))

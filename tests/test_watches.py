@@ -84,6 +84,32 @@ def test_a_write_under_a_name_that_is_gone_is_seen_under_the_one_that_is_left(wo
         assert kinds(store)[world.ids[1]] == "word"
 
 
+NO_CTYPES = """
+import sys
+sys.modules["_ctypes"] = None
+from filestore import FileStore
+store = FileStore(sys.argv[1])
+counts = {len(store.list_datapoints(dataset_name=sys.argv[2])) for _ in range(4)}
+[one] = store.list_datapoints(dataset_name=sys.argv[2], limit=1)
+gets = {store.get_datapoint(dataset_name=sys.argv[2], datapoint_id=one.id).id for _ in range(40)}
+print(counts == {int(sys.argv[3])} and gets == {one.id})
+"""
+
+
+def test_a_python_without_ctypes_is_told_of_nothing_and_reads_all_the_same(world: World) -> None:
+    live = len(FileStore(world.root).list_datapoints(dataset_name=DATASET))
+    command = [sys.executable, "-c", NO_CTYPES, str(world.root), DATASET, str(live)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+def test_a_store_that_only_writes_remembers_no_more_and_no_more(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, durable=False, watch=False)
+    for _ in range(6):
+        store.bulk_insert_datapoints(dataset_name=DATASET, datapoints=[chat(str(number)) for number in range(2500)])
+    assert len(store._datasets.get(DATASET)._index.names._expected) < 15_000
+    assert store.count_datapoints(dataset_name=DATASET) == 15_000
+
+
 # --- nothing leaks
 
 

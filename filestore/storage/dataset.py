@@ -138,10 +138,16 @@ class Dataset:
     def _make_index(self) -> DatasetIndex:
         return DatasetIndex(self.layout, self._disk, self._store.get_feed, self._store.budget)
 
-    def _forget(self) -> None:
-        """Forget what is remembered: something has broken off the bookkeeping of it, ^C for one."""
-        old, self._index = self._index, self._make_index()
-        old.release()
+    def _whole(self, operate: Callable[[], T]) -> T:
+        """Operate; forget what is remembered where something may have broken off the bookkeeping of it, ^C for one."""
+        try:
+            return operate()
+        except (FilestoreError, OSError):
+            raise
+        except BaseException:
+            old, self._index = self._index, self._make_index()
+            old.release()
+            raise
 
     # --- reading
 
@@ -157,13 +163,7 @@ class Dataset:
             StorageError: The file system refused.
         """
         with self._explained:
-            try:
-                return self._read_settled(action, absent)
-            except (FilestoreError, OSError):
-                raise
-            except BaseException:
-                self._forget()
-                raise
+            return self._whole(lambda: self._read_settled(action, absent))
 
     def _read_settled(self, action: Callable[[DatasetView], T], absent: T) -> T:
         """Read between two writes, without the lock; if they leave no gap, with it."""
@@ -245,13 +245,7 @@ class Dataset:
         with self._explained:
             self._prepare(is_root_there=is_there)
             self._store.check_root(self._disk)
-            try:
-                return self._write_locked(plan)
-            except (FilestoreError, OSError):
-                raise
-            except BaseException:
-                self._forget()
-                raise
+            return self._whole(lambda: self._write_locked(plan))
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
         with self._locked():

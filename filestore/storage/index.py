@@ -37,6 +37,7 @@ SchemaMemory = dict[str, tuple[Signature, bytes]]
 _TEXT_BYTES = 128 << 20
 """Texts that are kept for all datasets of a store; those of further datapoints are read again when they are needed."""
 _SINGLE_READS = 16
+"""After so many gets it pays to list a dataset and to be told what changes in it."""
 _SIGNATURE = struct.Struct("<QQqq")
 
 

@@ -28,6 +28,7 @@ T = TypeVar("T")
 _State = tuple[int, int, int]
 _SUFFIX = ".json"
 _MOST_EXPECTED = 10_000
+"""Names that this process has added and not looked for yet; a program that only writes never does."""
 _AT_ONCE = 1 << 12
 """So many names are held of a directory that is not to be remembered."""
 
@@ -89,9 +90,9 @@ class DatasetNames:
             back = self.wait_for(missing) if missing else missing
             there |= back
             come, gone = there - self._known, self._known - there
+            # From here on nothing is read that could fail: a part would be taken for all from then on.
             self._expected.clear()
             self._listed = [] if back else found  # with names that are not in the listing, the next one is compared
-        # From the first of these assignments on nothing is read that could fail, or a part would be taken for all.
         return self._shift(come, gone, {**dict.fromkeys(self._shards, _NO_TOMBSTONES), **shards})
 
     def look_at(self, names: Iterable[str], tombstones: Iterable[str], shards: Iterable[str]) -> Shift:
@@ -205,7 +206,7 @@ class DatasetNames:
 
     def expect(self, ids: Iterable[str]) -> None:
         """Note datapoints that were added since it was last looked."""
-        if len(self._expected) < _MOST_EXPECTED:  # a program that only writes never looks
+        if len(self._expected) < _MOST_EXPECTED:
             self._expected.update(ids)
 
     def staled_at(self, one: str) -> datetime | None:
