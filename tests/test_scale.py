@@ -17,7 +17,7 @@ import pytest
 from filestore import FileStore
 from filestore.gateway import serve
 from tests.conftest import Call
-from tests.test_concurrency import Mailbox, running
+from tests.proofs.processes import Mailbox, running
 from tests.test_v1_api import CHAT, JSON, TOOL, WEATHER, listed
 
 CREATED = 10_000

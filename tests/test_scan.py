@@ -31,8 +31,8 @@ from filestore.datapoint import Datapoint
 from filestore.errors import DatasetNameError, FileContentError, LockTimeoutError, RequestError
 from filestore.storage.files import Disk
 from filestore.storage.packed import PackedIds, iter_without
+from tests.proofs.test_crash import Fault, act_until, copies, open_read_only, pending
 from tests.test_cli import environment
-from tests.test_crash import Fault, act_until, copies, open_read_only, pending
 
 DATASET = "cases"
 COUNT = 12

@@ -19,7 +19,8 @@ from filestore import FileStore
 from filestore.datapoint import Datapoint
 from filestore.errors import DatapointNotFoundError
 from filestore.gateway import serve
-from tests.test_concurrency import DATASET, Mailbox, chat, everything, insert, receive, running
+from tests.proofs.processes import Mailbox, receive, running
+from tests.proofs.test_concurrency import DATASET, chat, everything, insert
 
 PROCESSES = 4
 ROUNDS = 12

@@ -7,7 +7,6 @@ operation of the one door to the disk, which leaves no moment out.
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -30,9 +28,10 @@ from filestore import FileStore
 from filestore.datapoint import ChatDatapoint, Datapoint
 from filestore.errors import CommittedError, RecoveryNeededError, StorageError
 from filestore.storage.files import Disk
+from tests.proofs.effort import IS_LONG, choose
+from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, start
 
-IS_LONG = bool(os.environ.get("FILESTORE_LONG_TESTS"))
-KILLS = 60 if IS_LONG else 4
+KILLS = choose(4, 60)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DATASET = "cases"
 EVERYTHING = 10**9
@@ -102,19 +101,6 @@ def assert_clean(root: Path, dataset: str = DATASET) -> None:
 # --- killed at any moment
 
 
-Mailbox = Connection
-CONTEXT: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-"""What starts other processes; `Any`, as only the concrete contexts have a `Process`."""
-if sys.platform != "win32":
-    CONTEXT.set_forkserver_preload([__name__])
-ANSWER_SECONDS = 60.0
-
-
-def receive(mailbox: Mailbox) -> Any:
-    assert mailbox.poll(ANSWER_SECONDS), "the other process is silent"
-    return mailbox.recv()
-
-
 def run_writer(root: Path, dataset: str, mailbox: Mailbox) -> None:
     store = FileStore(root)
     items = mixed(1000)
@@ -137,19 +123,16 @@ def run_reader(root: Path, dataset: str, mailbox: Mailbox) -> None:
     mailbox.send(counts)
 
 
-def start(target: Callable[..., None], *arguments: object) -> tuple[Any, Mailbox]:
-    ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=target, args=(*arguments, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    assert receive(ours) == "ready"
-    return process, ours
+def start_ready(target: Callable[..., None], *arguments: object) -> tuple[Any, Mailbox]:
+    process, mailbox = start(target, *arguments)
+    assert receive(mailbox) == "ready"
+    return process, mailbox
 
 
 def kill_during_insert(root: Path, dataset: str, delay: float) -> tuple[bool, float, set[int]]:
     """Kill an insert so many seconds after its start; return whether it had returned, when, and what a reader saw."""
-    reader, from_reader = start(run_reader, root, dataset)
-    writer, from_writer = start(run_writer, root, dataset)
+    reader, from_reader = start_ready(run_reader, root, dataset)
+    writer, from_writer = start_ready(run_writer, root, dataset)
     began = monotonic()
     from_writer.send("go")
     has_returned = from_writer.poll(delay)

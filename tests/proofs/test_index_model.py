@@ -28,7 +28,7 @@ from filestore.ids import parse_file_name
 from filestore.storage.index import TextBudget
 from filestore.storage.layout import parse_tombstone_name
 from filestore.storage.rows import Row
-from tests.test_concurrency import IS_LONG
+from tests.proofs.effort import choose
 from tests.test_query import KEYS, REQUESTS, WORDS, answer, is_sound
 
 DATASET = "demo"
@@ -348,4 +348,4 @@ class StoresAndFiles(RuleBasedStateMachine):
 
 
 TestStoresAndFiles = StoresAndFiles.TestCase
-TestStoresAndFiles.settings = settings(max_examples=200 if IS_LONG else 20, stateful_step_count=20, deadline=None)
+TestStoresAndFiles.settings = settings(max_examples=choose(20, 200), stateful_step_count=20, deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,12 +11,10 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -29,20 +26,14 @@ from filestore.datapoint import ChatDatapoint, Datapoint
 from filestore.errors import FileContentError, LockTimeoutError
 from filestore.storage.files import YOUNG_NS, Disk
 from filestore.storage.locks import WriterLock, writer_lock
+from tests.proofs.effort import choose
+from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, running, until
 
-IS_LONG = bool(os.environ.get("FILESTORE_LONG_TESTS"))
-ROUNDS = 100 if IS_LONG else 10
-SWITCHES = 500 if IS_LONG else 40
+ROUNDS = choose(10, 100)
+SWITCHES = choose(40, 500)
 DATASET = "cases"
 EVERYTHING = 10**9
 BATCH = 20
-
-Mailbox = Connection
-CONTEXT: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-"""What starts other processes; `Any`, as only the concrete contexts have a `Process`."""
-if sys.platform != "win32":
-    CONTEXT.set_forkserver_preload([__name__])
-ANSWER_SECONDS = 60.0
 
 
 def chat(text: str, function_name: str = "draft_email") -> dict[str, Any]:
@@ -73,28 +64,6 @@ def text_of(datapoint: Datapoint) -> str:
 
 
 # --- other processes
-
-
-def receive(mailbox: Mailbox) -> Any:
-    assert mailbox.poll(ANSWER_SECONDS), "the other process is silent"
-    return mailbox.recv()
-
-
-@contextmanager
-def running(target: Callable[..., None], *arguments: object) -> Iterator[Mailbox]:
-    """Run a function in another process; its last argument is the mailbox it hears from and answers to."""
-    ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=target, args=(*arguments, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield ours
-    finally:
-        ours.close()
-        process.join(ANSWER_SECONDS)
-        if process.is_alive():
-            process.kill()
-            process.join()
 
 
 def insert_and_delete(root: Path, name: str, mailbox: Mailbox) -> None:
@@ -238,17 +207,6 @@ def test_thread_that_is_broken_off_leaves_the_queue_in_order(tmp_path: Path) -> 
 
 def is_queue(lock: WriterLock, length: int) -> bool:
     return len(lock._waiting) == length
-
-
-def until(condition: Callable[[], bool]) -> bool:
-    """Tell whether something becomes so; do not wait for it forever."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        pause.wait(0.001)
-    return True
 
 
 FORK = """

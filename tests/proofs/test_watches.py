@@ -28,11 +28,11 @@ from filestore.storage.index import _TEXT_BYTES
 from filestore.storage.layout import DatasetLayout
 from filestore.storage.watches import _MOST_EVENTS, Doubts, Watches
 from tests.conftest import watched_directories
-from tests.test_concurrency import IS_LONG
+from tests.proofs.effort import choose
 from tests.test_git import commit, git
 from tests.test_index import DATASET, Askers, World, ask, chat, edit, edited, extraction, is_watched
 
-LOOKS = 3000 if IS_LONG else 200
+LOOKS = choose(200, 3000)
 STEP = 2
 """Of the lines at which something can be broken off, one in so many is taken."""
 
