@@ -77,7 +77,7 @@ class Journal:
         return self.disk.status(self.layout.pending) is not None
 
     def pending(self) -> Pending | None:
-        """Return the committed change that may not be wholly in its place.
+        """Return the committed change that may not be wholly in its place; None where nothing is left of one to be put.
 
         Raises:
             RecoveryNeededError: Something is pending, and its manifest cannot be read.
@@ -88,7 +88,7 @@ class Journal:
                 return None
             return Pending.parse(self.disk.read(path)[0])
         except FileNotFoundError:
-            if not self.has_pending():
+            if not self.disk.names(self.layout.pending):  # nor was anything left to do when the manifest was removed
                 return None
             reason = "it is missing"
         except (RequestError, ValueError) as error:
@@ -360,6 +360,7 @@ class Journal:
             self._give_up(number)
             return
         if pending is None:
+            self._give_up(number)
             return
         head = read_head(self.disk, self.layout.root)
         is_elsewhere = pending.head != head and not self._is_applied(pending)
