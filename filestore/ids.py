@@ -262,6 +262,8 @@ def spell_dataset_name(name: str) -> str:
     Raises:
         DatasetNameError: The name is reserved, or cannot be a directory.
 
+    A mark behind something encoded is encoded, too: composed with its last digit it would be another name.
+
     >>> spell_dataset_name("Größe 1/2"), spell_dataset_name(".hidden"), spell_dataset_name("con.txt")
     ('Größe 1%2F2', '%2Ehidden', '%63on.txt')
     """
@@ -277,14 +279,16 @@ def spell_dataset_name(name: str) -> str:
         raise _name_error(name, "It is not Unicode text: it has a lone surrogate") from None
     text = name if name.isascii() else _compose(name)
     first, last = 0, len(text) - 1
-    directory = "".join(
-        character
-        if _is_kept(character)
-        and not (at == first and (character == "." or _WINDOWS_DEVICE.match(text)))
-        and not (at == last and character in ". ")
-        else _percent_encode(character)
-        for at, character in enumerate(text)
-    )
+    parts: list[str] = []
+    for at, character in enumerate(text):
+        is_kept = (
+            _is_kept(character)
+            and not (at == first and (character == "." or _WINDOWS_DEVICE.match(text)))
+            and not (at == last and character in ". ")
+            and not (parts and parts[-1].startswith("%") and _is_mark(character))
+        )
+        parts.append(character if is_kept else _percent_encode(character))
+    directory = "".join(parts)
     if len(directory.encode()) > MAX_DIRECTORY_BYTES:
         raise _name_error(name, f"It takes more than {MAX_DIRECTORY_BYTES} bytes as the name of a directory")
     return directory
@@ -327,6 +331,15 @@ def _is_kept(character: str) -> bool:
 
     is_superscript_digit = character.isdigit() and unicodedata.decomposition(character).startswith("<super>")
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"} and not is_superscript_digit
+
+
+def _is_mark(character: str) -> bool:
+    """Tell whether a character may become one with the letter before it, such as the last digit of `%2A`."""
+    if character.isascii():
+        return False
+    import unicodedata
+
+    return unicodedata.combining(character) != 0
 
 
 def _percent_encode(character: str) -> str:

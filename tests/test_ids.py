@@ -287,6 +287,8 @@ SPELLINGS = [
     ("com10", "com10"),
     (".con", "%2Econ"),
     ("x" * 120, "x" * 120),
+    ("*\u0301", "%2A%CC%81"),
+    (".\u0334\u0301a\u0334\u0301", "%2E%CC%B4%CC%81\xe1\u0334"),
 ]
 
 
@@ -365,6 +367,7 @@ def test_spelling_is_a_bijection_between_names_and_directories(name: str) -> Non
     assert spell_dataset_name(unicodedata.normalize("NFD", name)) == directory
     assert len(directory.encode()) <= MAX_DIRECTORY_BYTES
     assert not re.search(r"[\x00-\x1f\x7f/\\:*?\"<>|]|^\.|[. ]$|^$", directory)
+    assert unicodedata.is_normalized("NFC", directory), "a file system that composes names would make another of it"
 
 
 @given(st.text(max_size=12) | st.text("aCoN.%2Ff0 é", max_size=8))
