@@ -230,6 +230,9 @@ REFUSED_CHUNKS = {
     "chunk longer than its size": b"3\r\nabcd\r\n0\r\n\r\n",
     "no CRLF after a chunk": b"3\r\nabc0\r\n\r\n\r\n",
     "endless extension": b"3;" + b"a" * 2000,
+    "line feed before a trailer": b"0\r\n\nGET /datasets HTTP/1.1\r\n\r\n",
+    "trailer without a colon": b"0\r\nGET / HTTP/1.1\r\n\r\n",
+    "folded trailer": b"0\r\nA: b\r\n c\r\n\r\n",
 }
 
 

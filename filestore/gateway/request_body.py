@@ -8,7 +8,7 @@ import zlib
 from filestore.gateway.http import Headers, ProtocolError
 from filestore.gateway.incoming import Incoming
 from filestore.gateway.limits import Limits
-from filestore.gateway.request_head import Head
+from filestore.gateway.request_head import FIELD, Head
 
 __all__ = ["check_body", "decompress", "read_body"]
 
@@ -97,6 +97,9 @@ def _take_chunk_size(incoming: Incoming) -> int:
 
 def _skip_trailers(incoming: Incoming, limits: Limits) -> None:
     for _ in range(limits.headers + 1):
-        if not incoming.take_line(limits.header_bytes):
+        line = incoming.take_line(limits.header_bytes)
+        if not line:
             return
+        if FIELD.fullmatch(line) is None:  # a reader that ends lines at a bare LF would see the body end elsewhere
+            raise ProtocolError(400, "Malformed trailer line")
     raise ProtocolError(431, f"More than {limits.headers} trailers")

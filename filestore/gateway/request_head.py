@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from filestore.gateway.http import Headers, ProtocolError, Request
 from filestore.gateway.limits import Limits
 
-__all__ = ["Head", "find_head_end", "parse_head"]
+__all__ = ["FIELD", "Head", "find_head_end", "parse_head"]
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _METHOD_START = re.compile(_TOKEN)
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])")
-_FIELD = re.compile(rb"(" + _TOKEN + rb"+):([\t\x20-\x7e\x80-\xff]*)")
+FIELD = re.compile(rb"(" + _TOKEN + rb"+):([\t\x20-\x7e\x80-\xff]*)")
+"""One field of a head, or of the trailers behind a chunked body, without its line break."""
+"""One field of a head, or of the trailers behind a chunked body, without its line break."""
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?#@]+)((?:[/?#].*)?)", re.IGNORECASE)
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -128,7 +130,7 @@ def _parse_target(target: bytes) -> tuple[str | None, str, str]:
 def _parse_fields(lines: list[bytes]) -> Headers:
     fields = []
     for line in lines:
-        match = _FIELD.fullmatch(line)
+        match = FIELD.fullmatch(line)
         if match is None:
             raise ProtocolError(400, "Malformed header line")
         fields.append((match[1].decode("ascii"), match[2].strip(b" \t").decode("latin-1")))
