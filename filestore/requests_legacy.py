@@ -179,7 +179,7 @@ class LegacyRequests:
         return ChatDatapoint(**common, output=blocks, **tool_fields(params))
 
     def _json(self, common: dict[str, Any], output: JSONValue, schema: JSONValue, prefix: _Prefix) -> JsonDatapoint:
-        if output is None:
+        if output is None and isinstance(schema, dict | bool):  # what is neither could not be read again
             return JsonDatapoint(**common, output_schema=schema)
         with prefix:
             try:

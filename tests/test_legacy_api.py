@@ -334,6 +334,20 @@ def test_a_broken_schema_is_refused_only_where_an_output_is_checked(call: Call) 
     )
 
 
+@pytest.mark.parametrize("schema", [5, "x", [], 1.5], ids=str)
+def test_an_output_schema_that_no_file_could_hold_is_refused_also_without_an_output(call: Call, schema: Any) -> None:
+    """Stored, it would make every later list of the dataset fail."""
+    item = {"function_name": "free_json", "input": {}, "output_schema": schema}
+    for method, path, body in (
+        ("POST", BULK, {"datapoints": [item]}),
+        ("PUT", f"/internal/datasets/demo/datapoints/{UNKNOWN_ID}", {**item, "is_custom": True}),
+    ):
+        answer = call(method, path, body)
+        assert answer.status == 400
+        assert error_of(answer).endswith('is not of types "boolean", "object"')
+    assert call("GET", "/datasets/demo/datapoints").body == b"[]"
+
+
 BAD_BODIES = {
     "empty": (
         b"",
