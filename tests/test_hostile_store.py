@@ -162,6 +162,15 @@ def test_what_git_would_not_read_is_not_waited_for(store: FileStore) -> None:
     assert store.count_datapoints(dataset_name="demo") == 3
 
 
+@pytest.mark.parametrize("name", [".git", ".git/HEAD"])
+def test_a_ref_that_can_be_no_path_is_no_ref(store: FileStore, name: str) -> None:
+    path = store.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"ref: a\0b\n" if name.endswith("HEAD") else b"gitdir: a\0b\n")
+    insert(store, chat(), chat())
+    assert store.count_datapoints(dataset_name="demo") == 2
+
+
 # --- half-written files, and payloads that look like something else
 
 

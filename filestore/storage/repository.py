@@ -32,7 +32,7 @@ def read_head(disk: Disk, root: str) -> str | None:
 def _read_text(disk: Disk, path: str) -> str | None:
     try:
         return disk.read(path)[0].decode(errors="replace").strip()
-    except OSError:  # missing, or no regular file
+    except (OSError, ValueError):  # missing, or no regular file; the latter where a ref with a NUL was to be the path
         return None
 
 
