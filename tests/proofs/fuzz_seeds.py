@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from functools import cache
 from typing import Any
 
 from tests.proofs.fuzz_datapoints import REQUESTS, SAMPLES
+from tests.proofs.fuzz_stores import BETWEEN_REQUESTS
 
 __all__ = ["KEYS", "WORDS", "seeds"]
 
@@ -205,8 +208,33 @@ def _calls() -> list[tuple[str, str, bytes]]:
     ]
 
 
+def _conversations() -> list[bytes]:
+    """Return requests of an application: one for every route, and some that follow one another."""
+    calls = [f"{method} {target} agent\n".encode() + body for method, target, body in _calls()]
+    place = f"/internal/datasets/new/datapoints/{ID}"
+    item = {"function_name": "tensorzero::default", "input": {"system": "s"}, "is_custom": True}
+    change = {"type": "chat", "id": ID, "output": [{"type": "text", "text": "x"}]}
+    story = [
+        f"PUT {place}\n".encode() + _spell(item),
+        b"POST /v1/datasets/new/list_datapoints\n" + _spell(_QUERY),
+        b"PATCH /v1/datasets/new/datapoints\n" + _spell({"datapoints": [change]}),
+        f"GET /datasets/new/datapoints/{ID}\n".encode(),
+        f"PUT {place}\n".encode() + _spell({**item, "output": "y"}),
+        b"DELETE /v1/datasets/new/datapoints\n" + _spell({"ids": [ID]}),
+        b"POST /v1/datasets/new/restore_datapoints\n" + _spell({"ids": [ID]}),
+        b"GET /datasets/new/datapoints\n",
+        b"DELETE /datasets/new\n",
+    ]
+    return [*calls, BETWEEN_REQUESTS.join(story), BETWEEN_REQUESTS.join(calls[:6]), BETWEEN_REQUESTS.join(calls[-9:])]
+
+
 def _on_the_wire(method: str, target: str, body: bytes) -> bytes:
     return f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _zipped(coding: str, body: bytes) -> bytes:
+    head = f"POST /v1/datasets/d/list_datapoints HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: {coding}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def _wire() -> list[bytes]:
@@ -217,6 +245,8 @@ def _wire() -> list[bytes]:
         b"".join(whole[-5:]),
         chunked + b"1;a=b\r\n{\r\n1\r\n}\r\n0\r\nA: b\r\n\r\n" + whole[-5],
         b"GET http://localhost/status HTTP/1.0\r\nHost: y\r\n\r\n",
+        _zipped("gzip", gzip.compress(b"{}", mtime=0)),
+        _zipped("deflate", zlib.compress(b'{"limit": 1}')),
     ]
 
 
@@ -260,7 +290,7 @@ def seeds(target: str) -> list[bytes]:
             b"".join(TOML_WORDS),
         ],
         "stranger": _store(),
-        "application": [f"{method} {target} agent\n".encode() + body for method, target, body in _calls()],
+        "application": _conversations(),
         "server": _wire(),
     }
     return made[target]
@@ -276,7 +306,7 @@ WORDS: dict[str, list[bytes]] = {
     "schema": [*JSON_WORDS, *map(str.encode, KEYS), b"\\d", b"(?:", b")*", b"{1,3}", b"[^", b"\\p{L}", b"(?<n>"],
     "function-config": [*TOML_WORDS, *JSON_WORDS],
     "stranger": [*JSON_WORDS, b"\xff", b"ref: ", b"gitdir: ", b"../", b"manifest.json", b"schema", b"tombstone"],
-    "application": [*HTTP_WORDS, *NAME_WORDS, *JSON_WORDS, *map(str.encode, KEYS)],
+    "application": [BETWEEN_REQUESTS, *HTTP_WORDS, *NAME_WORDS, *JSON_WORDS, *map(str.encode, KEYS)],
     "server": [*HTTP_WORDS, *JSON_WORDS],
 }
 """The words that mutations of a target's bytes are made of."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import itertools
 import json
 import shutil
@@ -25,37 +26,29 @@ from filestore.storage.repository import read_head
 from tests.proofs.fuzz_datapoints import SAMPLES
 from tests.proofs.fuzz_texts import assert_directory
 
-__all__ = ["application", "server", "stranger"]
+__all__ = ["BETWEEN_REQUESTS", "application", "server", "stranger"]
 
 ANSWER_SECONDS = 60.0
-MOST_REQUESTS = 100
-"""A store that was asked so often is replaced by a fresh one: what requests insert would slow down those to come."""
-ITEM: dict[str, Any] = {"type": "chat", "function_name": "f", "input": {}}
+BETWEEN_REQUESTS = b"\xff\n"
+"""What no text holds, between the requests of one input."""
+ITEM: dict[str, Any] = {"type": "chat", "function_name": "tensorzero::default", "input": {}}
 
 
 class Grounds:
     """A directory with a store in it, and beside the store files that nobody may touch."""
 
-    def __init__(self, samples: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="filestore-fuzz-"))
         atexit.register(shutil.rmtree, self._place, ignore_errors=True)
-        self._samples = samples
         self._sentinels = {"secret.json": b'{"secret": true}\n', "tensorzero.toml": b"precious"}
         for name, data in self._sentinels.items():
             (self._place / name).write_bytes(data)
         self.root = self._place / "store"
-        self.renew()
 
-    def renew(self) -> None:
-        """Begin again with the samples."""
+    def renew(self) -> FileStore:
+        """Begin again with an empty store."""
         shutil.rmtree(self.root, ignore_errors=True)
-        self.root.mkdir()
-        for name in self._samples:
-            source = SAMPLES / name
-            if source.is_dir():
-                shutil.copytree(source, self.root / name)
-            else:
-                shutil.copy(source, self.root / name)
+        return FileStore(self.root, SAMPLES / "tensorzero.toml", durable=False, watch=False)
 
     def check(self) -> None:
         """Assert that nothing has changed but the store, in which there are datasets alone."""
@@ -63,7 +56,7 @@ class Grounds:
         for name, data in self._sentinels.items():
             assert (self._place / name).read_bytes() == data
         for path in self.root.iterdir():
-            if path.name not in {*self._samples, ".filestore", ".git"}:
+            if path.name not in {".filestore", ".git"}:
                 assert_directory(path.name)
 
 
@@ -71,15 +64,14 @@ class Grounds:
 
 
 @cache
-def _strange_grounds() -> Grounds:
-    return Grounds(())
+def _grounds() -> Grounds:
+    return Grounds()
 
 
 def stranger(data: bytes) -> None:
     """Whatever lies where a store keeps what is its own, calls do their work or refuse it, and touch nothing else."""
-    grounds = _strange_grounds()
-    grounds.renew()
-    store = FileStore(grounds.root, durable=False, watch=False)
+    grounds = _grounds()
+    store = grounds.renew()
     [one] = store.bulk_insert_datapoints(dataset_name="d", datapoints=[ITEM])
     parts = data.split(b"\xff")
     places = [".filestore/d/pending/manifest.json", ".filestore/d/seq", ".git/HEAD", ".git/packed-refs", ".git/ref"]
@@ -109,22 +101,34 @@ def stranger(data: bytes) -> None:
 
 
 class _Site:
-    """An application over a store of the samples, which is renewed now and then."""
+    """An application over a store with a few of the samples, which come back when they were changed."""
 
     def __init__(self) -> None:
-        self.grounds = Grounds(("tensorzero.toml", "functions", "email_application", "support_conversations"))
-        self._requests = 0
-        self.renew()
+        self.grounds = Grounds()
+        self._is_changed = True
 
-    def renew(self) -> None:
-        self.grounds.renew()
-        self._app = Application(FileStore(self.grounds.root, durable=False, watch=False))
+    def prepare(self) -> None:
+        """Bring the store into the state in which every input finds it."""
+        if self._is_changed:
+            self._app = Application(self.grounds.renew())
+            for name in _SAMPLES:
+                target = self.grounds.root / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(SAMPLES / name, target)
+        self._is_changed = False
 
     def __call__(self, request: Request) -> Response:
-        self._requests += 1
-        if self._requests % MOST_REQUESTS == 0:
-            self.renew()
+        self._is_changed = self._is_changed or request.method not in ("GET", "HEAD")
         return self._app(request)
+
+
+def _choose_samples() -> list[str]:
+    dataset = SAMPLES / "email_application"
+    paths = [*sorted(dataset.glob("*.json"))[:4], *dataset.glob("schemas/*"), *dataset.glob("tombstones/*/*")]
+    return [path.relative_to(SAMPLES).as_posix() for path in paths]
+
+
+_SAMPLES = _choose_samples()
 
 
 @cache
@@ -133,14 +137,17 @@ def _site() -> _Site:
 
 
 def application(data: bytes) -> None:
-    """Each request of any form is answered or refused as documented, and changes nothing outside of the store."""
-    head, _, body = data.partition(b"\n")
-    method, _, target = head.decode("latin-1").partition(" ")
-    target, _, agent = target.partition(" ")
-    path, _, query = target.partition("?")
-    headers = Headers((("user-agent", agent),) if agent else (("accept", "*/*"),))
-    _assert_answer(_site()(Request(method, path, query, headers, body)), data)
-    _site().grounds.check()
+    """Requests of any form are answered or refused as documented, and change nothing outside of the store."""
+    site = _site()
+    site.prepare()
+    for one in data.split(BETWEEN_REQUESTS):
+        head, _, body = one.partition(b"\n")
+        method, _, target = head.decode("latin-1").partition(" ")
+        target, _, agent = target.partition(" ")
+        path, _, query = target.partition("?")
+        headers = Headers((("user-agent", agent),) if agent else (("accept", "*/*"),))
+        _assert_answer(site(Request(method, path, query, headers, body)), data)
+    site.grounds.check()
 
 
 def _assert_answer(response: Response, data: bytes) -> None:
@@ -172,6 +179,7 @@ def _gateway() -> Server:
 def server(data: bytes) -> None:
     """Whatever bytes come in whatever pieces, each answer is whole and none is a failure, and the server goes on."""
     gateway = _gateway()
+    _site().prepare()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=ANSWER_SECONDS) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers = _exchange(client, data)
@@ -189,14 +197,14 @@ def _exchange(client: socket.socket, data: bytes) -> bytes:
         for start, end in itertools.pairwise([0, *cuts, len(data)]):
             client.sendall(data[start:end])
         client.shutdown(socket.SHUT_WR)
-    except ConnectionError:  # it was refused, and the server has closed
-        pass
+    except OSError as error:  # it was refused, and the server has closed
+        assert isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN, error
     answers = b""
     try:
         while piece := client.recv(65536):
             answers += piece
-    except ConnectionError:
-        pass
+    except ConnectionError:  # a reset throws away what was on its way
+        return b""
     return answers
 
 

@@ -14,6 +14,8 @@ from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
+import h11
+
 from filestore.codec import FILE_DEPTH, MAX_DEPTH, RAW_DEPTH, JSONValue, compact, dumps, loads, loads_file, parse_raw
 from filestore.codec.positions import positions
 from filestore.errors import DatasetNameError, InvalidIdError, JSONTextError
@@ -59,9 +61,9 @@ def _parse_all(text: str) -> Any:
         value = json.loads(
             text, object_pairs_hook=_Pairs, parse_int=_Digits, parse_float=_finite, parse_constant=_refuse_constant
         )
+        json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
@@ -80,10 +82,12 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _levels(value: Any) -> int:
-    if not isinstance(value, list):
-        return 0
-    members = (item for _, item in value) if isinstance(value, _Pairs) else value
-    return 1 + max(map(_levels, members), default=0)
+    levels, containers = 0, [value] if isinstance(value, list) else []
+    while containers:
+        levels += 1
+        members = (item[1] if isinstance(one, _Pairs) else item for one in containers for item in one)
+        containers = [item for item in members if isinstance(item, list)]
+    return levels
 
 
 def _collapse(value: Any, *, is_strict: bool) -> JSONValue:
@@ -283,8 +287,6 @@ def request_wire(data: bytes) -> None:
 
 def _assert_as_h11_reads(data: bytes, method: str, body: bytes, rest: bytes) -> None:
     """Assert that another strict reader finds the same request, where it finds one: two readings are a way in."""
-    import h11
-
     connection = h11.Connection(h11.SERVER)
     read = b""
     try:

@@ -5,12 +5,15 @@ What one target asserts its docstring in the `fuzz_*` modules says.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.proofs.effort import IS_LONG, choose, count
-from tests.proofs.fuzz import is_possible, search
+from tests.proofs.fuzz import Search, is_possible, search
 from tests.proofs.fuzz_changes import change
 from tests.proofs.fuzz_seeds import WORDS, seeds
 from tests.proofs.fuzz_targets import TARGETS
@@ -50,7 +53,7 @@ def test_the_laws_hold_for_seeds_and_for_inputs_that_broke_them_once(target: str
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_laws_hold_for_changed_inputs(target: str) -> None:
     @settings(
-        max_examples=choose(40, 1000) if target in SLOW else choose(150, 8000),
+        max_examples=choose(40, 1500) if target in SLOW else choose(200, 6000),
         derandomize=not IS_LONG,
         database=None,
         deadline=None,
@@ -64,11 +67,20 @@ def test_the_laws_hold_for_changed_inputs(target: str) -> None:
     hold()
 
 
+@pytest.fixture(scope="module")
+def searches() -> Iterator[dict[str, Future[Search]]]:
+    """A search over every target, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {target: pool.submit(search, target, SECONDS) for target in TARGETS}
+
+
 @pytest.mark.skipif(not IS_LONG, reason="a search takes a minute for each target: python -m tests.proofs")
 @pytest.mark.skipif(not is_possible(), reason="atheris is not installed; it has wheels for few platforms")
 @pytest.mark.parametrize("target", TARGETS)
-def test_no_search_for_new_paths_through_the_code_finds_a_broken_law(target: str) -> None:
-    found = search(target, SECONDS)
+def test_no_search_for_new_paths_through_the_code_finds_a_broken_law(
+    searches: dict[str, Future[Search]], target: str
+) -> None:
+    found = searches[target].result()
     count(f"inputs tried: atheris, {target}", found.tried)
     assert found.broken is None, str(found)
     assert found.tried > len(seeds(target))
