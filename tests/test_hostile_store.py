@@ -171,6 +171,16 @@ def test_a_ref_that_can_be_no_path_is_no_ref(store: FileStore, name: str) -> Non
     assert store.count_datapoints(dataset_name="demo") == 2
 
 
+@pytest.mark.parametrize("name", ["018a4903-0e5f-7522-aed5-b912bbcb6b2a.json", "schemas/0123456789abcdef.json"])
+def test_a_directory_in_place_of_a_file_is_refused_before_a_purge_is_committed(store: FileStore, name: str) -> None:
+    insert(store)
+    (store.root / "demo" / name).mkdir(parents=True)
+    store.delete_dataset(dataset_name="demo")
+    with pytest.raises(StorageError, match="it is a directory"):
+        store.purge_dataset(dataset_name="demo")
+    assert len(insert(store, chat(), chat())) == 2
+
+
 # --- half-written files, and payloads that look like something else
 
 

@@ -10,6 +10,7 @@ it made or not made. Between the two steps of the sequence number readers wait f
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 import time
@@ -204,6 +205,11 @@ class Journal:
             is_new = entry.kind == "datapoint" and entry not in change.replaced
             if is_new and not self.disk.is_free(self.layout.final(entry)):
                 raise ChangedMeanwhileError(entry.name)
+        for entry in change.removed:
+            final = self.layout.final(entry)
+            status = self.disk.status(final)
+            if status is not None and stat.S_ISDIR(status.st_mode):  # once committed, it would stop every later write
+                raise IsADirectoryError(errno.EISDIR, "it is a directory", final)
 
     def _make_directories(self, entries: Iterable[Entry], *, is_first: bool = False) -> list[str]:
         """Make the directories the entries go into; return those that gained a directory."""
