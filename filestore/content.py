@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from filestore.attachments import Attachments, parse_file_block
-from filestore.codec import JSONObject, JSONValue, compact
+from filestore.codec import FILE_DEPTH, JSONObject, JSONValue, compact, depth
 from filestore.errors import ShapeError
 from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text, parse_list
 
@@ -18,6 +18,8 @@ __all__ = [
 
 LEGACY_PROVIDER_PREFIX = "tensorzero::model_name::"
 LEGACY_PROVIDER_INFIX = "::provider_name::"
+_ARGUMENTS_DEPTH = FILE_DEPTH - 6
+"""Levels that the arguments of a template may have where its block is spelled out in a file."""
 
 
 def text_block(text: JSONValue) -> JSONObject:
@@ -69,6 +71,8 @@ class InputParser:
         if isinstance(value, str):
             return [text_block(value)]
         if isinstance(value, dict):
+            if self.dialect is Dialect.FILE and depth(value) > _ARGUMENTS_DEPTH:  # the canonical file would be deeper
+                raise ShapeError(f"nested more than {_ARGUMENTS_DEPTH} levels deep")
             return [_template_block(role, value)]
         if not isinstance(value, list):
             raise ShapeError("expected a string, object, or array")

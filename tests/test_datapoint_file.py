@@ -460,3 +460,15 @@ def read_or_reason(data: bytes) -> str:
 def test_a_file_means_the_same_in_every_spelling(value: JSONValue) -> None:
     found = {name: read_or_reason(spell(value)) for name, spell in SPELLINGS.items()}
     assert found == dict.fromkeys(SPELLINGS, found["canonical"])
+
+
+@pytest.mark.parametrize(("levels", "is_read"), [(130, True), (131, False), (132, False)])
+def test_a_file_is_refused_where_its_canonical_spelling_would_be_too_deep_to_read(levels: int, is_read: bool) -> None:
+    content = json.loads('{"a":' * levels + "1" + "}" * levels)
+    value = chat(input={"messages": [{"role": "user", "content": content}]})
+    if not is_read:
+        with pytest.raises(FileContentError, match=r"content: nested more than 130 levels deep"):
+            read(value)
+        return
+    datapoint = read(value)
+    assert read(dumps(canonical(datapoint))) == datapoint
