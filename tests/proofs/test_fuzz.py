@@ -23,6 +23,11 @@ SLOW = frozenset({"stranger", "server", "application"})
 """Targets that write files, or talk over a socket."""
 BROKEN_ONCE: dict[str, list[bytes]] = {
     "names": [b".\xcc\x81", b"*\xcc\xb4\xcc\x81"],
+    "datapoint-file": [
+        b'{"type": "chat", "function_name": "f", "input": {"messages": [{"role": "user", "content": '
+        + (b'{"a": ' * 131 + b"1" + b"}" * 131)
+        + b"}]}}",
+    ],
     "requests": [
         b'\x00{"function_name": "extract_entities", "input": {"messages": []}, "output_schema": 5}',
         b'\x01{"function_name": "extract_entities", "input": {}, "output_schema": null, "is_custom": true}',
