@@ -10,6 +10,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import subprocess
@@ -67,24 +68,15 @@ def is_possible() -> bool:
 def search(target: str, seconds: int) -> Search:
     """Search for an input that breaks the laws of a target, in a process of its own, as libFuzzer ends the process."""
     with tempfile.TemporaryDirectory() as directory:
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            _HERE,
-            target,
-            "--inside",
-            directory,
-            "--seconds",
-            str(seconds),
-        ]
-        ended = subprocess.run(command, capture_output=True, check=False)
-        report = ended.stderr.decode(errors="replace")
-        broken = [path.read_bytes() for path in Path(directory, "broken").iterdir()]
+        options = ["--inside", directory, "--seconds", str(seconds)]
+        command = [sys.executable, "-W", "ignore", "-m", _HERE, target, *options]
+        # Stores of the targets lie in it, too: libFuzzer ends the process without a last chance to remove them.
+        ended = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "TMPDIR": directory})
+        report = (ended.stdout + ended.stderr).decode(errors="replace")
+        broken = [path.read_bytes() for path in Path(directory).glob("broken/*")]
     executed, covered = _EXECUTED.search(report), [int(edges) for edges in _COVERED.findall(report)]
     if executed is None or not covered or (ended.returncode and not broken):
-        raise RuntimeError(f"atheris did not run:\n{report}\n{ended.stdout.decode(errors='replace')}")
+        raise RuntimeError(f"atheris did not run:\n{report}")
     return Search(target, int(executed[1]), (covered[0], covered[-1]), next(iter(broken), None), report)
 
 
@@ -108,6 +100,7 @@ def _search_here(target: str, directory: Path, seconds: int) -> None:
         "max_total_time": seconds,
         "max_len": _LONGEST,
         "timeout": _HANG_SECONDS,
+        "report_slow_units": _HANG_SECONDS,
         "dict": words,
         "artifact_prefix": f"{broken}/",
         "print_final_stats": 1,
@@ -117,7 +110,7 @@ def _search_here(target: str, directory: Path, seconds: int) -> None:
     def mutate(data: bytes, longest: int, seed: int) -> bytes:
         """Change values and words in every other input, and leave the others to libFuzzer."""
         random = Random(seed)
-        changed = change(random, data, WORDS[target]) if random.random() < 0.5 else atheris.Mutate(data, len(data))
+        changed = change(random, data, WORDS[target]) if random.random() < 0.5 else atheris.Mutate(data, longest)
         return bytes(changed[:longest])
 
     arguments = [target, *(f"-{name}={value}" for name, value in options.items()), str(corpus)]
