@@ -1,0 +1,91 @@
+"""The law of the crowd: however many call and edit one dataset at once, all answers are those of one order.
+
+Proven is, for each history that is recorded here, linearizability, exactly: there is one order of all calls of all
+clients and all saves of all persons, in which whatever ended before something else began comes before it, and in which
+every answer (ids, numbers, refusals, single datapoints, pages, lists of all or of a tag, all contents) is what the
+plain model in `dataset_model` says. So no reader sees half a batch or a torn file, no update is lost, no list leaves
+out what was there, each deletion is counted once, and each read sees what was written or saved before it began.
+
+Calls that SIGKILL cut off may have happened or not, each as a whole, before the death. Two things are excused, as no
+lock stops a person: a save by hand at the very time at which a call replaces the same file may be overtaken unseen;
+and what a read of many says of the files that persons were at during that read counts as if each were read alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.crowd import be_persons, begin, call_by_stores, call_gateways
+from tests.proofs.dataset_model import ModelOperation
+from tests.proofs.effort import choose, count
+from tests.proofs.gateways import gateway
+from tests.proofs.judge import judge
+from tests.proofs.processes import Mailbox, receive, running
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs one clock of all processes, and SIGKILL")
+
+SEEDS = range(choose(1, 12))
+CALLS = choose(100, 200)
+SAVES = choose(60, 150)
+
+
+def account(operations: list[ModelOperation]) -> None:
+    kinds = Counter(operation.call.kind for operation in operations)
+    count("operations in judged histories", len(operations))
+    count("lists judged", kinds["list"] + kinds["query"])
+    count("hand edits judged", kinds["save"] + kinds["remove"])
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """A store with a few datapoints, and where the members of a crowd write down what they saw."""
+    root, log = tmp_path / "store", tmp_path / "log"
+    log.mkdir()
+    begin(root, 0, log)
+    return root, log
+
+
+def join(stack: ExitStack, places: tuple[Path, Path], seed: int) -> list[Mailbox]:
+    """Start clients at all doors."""
+    root, log = places
+    urls = [stack.enter_context(gateway(root)), stack.enter_context(gateway(root, "--no-watch"))]
+    clients = {"a": urls[0], "b": urls[0], "c": urls[1]}
+    return [
+        stack.enter_context(running(call_by_stores, root, ["d", "e", "f"], seed, CALLS, True, log)),
+        stack.enter_context(running(call_by_stores, root, ["g", "h"], seed, CALLS, False, log)),
+        stack.enter_context(running(call_gateways, clients, seed, CALLS, log)),
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_answers_of_a_crowd_are_those_of_one_order(places: tuple[Path, Path], seed: int) -> None:
+    with ExitStack() as stack:
+        release(join(stack, places, seed))
+    account(judge(*places, {}))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_answers_of_a_crowd_are_those_of_one_order_while_persons_edit_files(
+    places: tuple[Path, Path], seed: int
+) -> None:
+    root, log = places
+    with ExitStack() as stack:
+        members = join(stack, places, seed)
+        persons = stack.enter_context(running(be_persons, root, ["i", "j"], seed, SAVES, log))
+        release([*members, persons])
+    account(judge(root, log, {}))
+
+
+def release(members: list[Mailbox]) -> None:
+    """Let all begin, and wait until all are through."""
+    for member in members:
+        assert receive(member) == "ready"
+    for member in members:
+        member.send("go")
+    for member in members:
+        assert receive(member) == "done"
