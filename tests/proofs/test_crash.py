@@ -1,7 +1,7 @@
 """Laws of a write that is cut off: all of it happened or nothing, for every reader, before and after recovery.
 
-The process is stopped in two ways: killed for real at a moment that no test can choose, and stopped at each single
-operation of the one door to the disk, which leaves no moment out.
+The process is stopped at each single operation of the one door to the disk, which leaves no moment out; `test_kill`
+kills it for real.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -29,7 +28,6 @@ from filestore.datapoint import ChatDatapoint, Datapoint
 from filestore.errors import CommittedError, RecoveryNeededError, StorageError
 from filestore.storage.files import Disk
 from tests.proofs.effort import IS_LONG, choose
-from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, start
 
 KILLS = choose(4, 60)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -96,75 +94,6 @@ def assert_clean(root: Path, dataset: str = DATASET) -> None:
     """Nothing that a cut-off write left behind has outlived the next write."""
     assert internals(root) == {".gitignore", dataset, f"{dataset}/seq"}
     assert [name for name in tree(root) if not OWN_FILE.fullmatch(name)] == []
-
-
-# --- killed at any moment
-
-
-def run_writer(root: Path, dataset: str, mailbox: Mailbox) -> None:
-    store = FileStore(root)
-    items = mixed(1000)
-    mailbox.send("ready")
-    mailbox.recv()
-    insert(store, items, dataset)
-    mailbox.send("returned")
-    mailbox.recv()
-
-
-def run_reader(root: Path, dataset: str, mailbox: Mailbox) -> None:
-    """Count until told to stop, with a store opened just now and with one that lives on; send what was counted."""
-    lasting = FileStore(root)
-    counts = set()
-    mailbox.send("ready")
-    while not mailbox.poll():
-        for store in (FileStore(root), lasting):
-            counts.add(len(store.list_datapoints(dataset_name=dataset, limit=EVERYTHING)))
-            counts.add(store.count_datapoints(dataset_name=dataset))
-    mailbox.send(counts)
-
-
-def start_ready(target: Callable[..., None], *arguments: object) -> tuple[Any, Mailbox]:
-    process, mailbox = start(target, *arguments)
-    assert receive(mailbox) == "ready"
-    return process, mailbox
-
-
-def kill_during_insert(root: Path, dataset: str, delay: float) -> tuple[bool, float, set[int]]:
-    """Kill an insert so many seconds after its start; return whether it had returned, when, and what a reader saw."""
-    reader, from_reader = start_ready(run_reader, root, dataset)
-    writer, from_writer = start_ready(run_writer, root, dataset)
-    began = monotonic()
-    from_writer.send("go")
-    has_returned = from_writer.poll(delay)
-    seconds = monotonic() - began
-    writer.kill()
-    writer.join()
-    from_reader.send("stop")
-    seen = receive(from_reader)
-    reader.join()
-    from_reader.close()
-    from_writer.close()
-    return has_returned, seconds, seen
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
-def test_killed_bulk_insert_is_whole_or_absent_and_no_reader_ever_saw_a_part(tmp_path: Path) -> None:
-    has_returned, duration, seen = kill_during_insert(tmp_path, "whole", ANSWER_SECONDS)
-    assert has_returned
-    assert seen <= {0, 1000}
-    for number in range(KILLS):
-        dataset = f"killed-{number}"
-        has_returned, _, seen = kill_during_insert(tmp_path, dataset, duration * (number + 0.5) / KILLS)
-        assert seen <= {0, 1000}
-        store = FileStore(tmp_path)
-        count = len(store.list_datapoints(dataset_name=dataset, limit=EVERYTHING))
-        assert count in ((1000,) if has_returned else (0, 1000))
-        insert(store, [chat("next")], dataset)
-        assert store.count_datapoints(dataset_name=dataset) == count + 1
-        assert {name for name in internals(tmp_path) if name.startswith(f"{dataset}/")} == {
-            f"{dataset}/seq",
-        }
-    assert [name for name in tree(tmp_path) if not OWN_FILE.fullmatch(name)] == []
 
 
 # --- stopped at each operation
