@@ -247,7 +247,7 @@ search                     0       1       0       0       0       0       0
 insert 1, cold             6      14       1      16     265       1       2
 insert 1                   6      13       1      16     265       1       2
 insert 100               109     216       2      56   35712     105       3
-update 1                  13      22       2     290     673       8       4
+update 1                  13      23       2     290     673       8       4
 update 1 in place          7      15       1     250     313       1       2
 delete 1, cold            10      25       1      48      32       1       3
 delete 1                   8      16       1      16      32       1       3

@@ -37,7 +37,7 @@ class Change:
 
     Attributes:
         puts: The files to write, with their bytes.
-        replaced: For those that exist already, the state they were read in.
+        replaced: The state in which those that exist already were read, and those that a successor takes over from.
         removed: The tombstones to take away.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from filestore.storage.change import Change, Replaced
 from filestore.storage.layout import Entry, tombstone_names
 from filestore.storage.view import DatasetView
 
-__all__ = ["copy_attachments", "find_datapoint", "find_live", "is_live", "put", "stale"]
+__all__ = ["copy_attachments", "find_datapoint", "find_live", "is_live", "put", "stale", "supersede"]
 
 
 def find_datapoint(
@@ -63,6 +63,15 @@ def stale(change: Change, ids: Iterable[uuid.UUID], now: datetime) -> None:
     """Add the tombstones of datapoints to a change."""
     for name in tombstone_names(ids, now):
         change.puts[Entry("tombstone", name)] = b""
+
+
+def supersede(change: Change, view: DatasetView, ids: Sequence[uuid.UUID], now: datetime) -> None:
+    """Add the tombstones of datapoints whose successors were computed from what was read of them to a change."""
+    for one in ids:
+        found = view.find(one, lambda data, path: data)
+        if found is not None:
+            change.replaced[Entry("datapoint", file_name(one))] = Replaced.of(*found)
+    stale(change, ids, now)
 
 
 def put(

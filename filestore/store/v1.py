@@ -142,7 +142,7 @@ class V1Operations(StoreBase):
             if new_ids:
                 ids = self._id_maker.make(len(items), after=max(item.id for item in items))
                 updated = [successor(datapoint, new_id) for datapoint, new_id in zip(updated, ids, strict=True)]
-                changes.stale(change, (item.id for item in items), self._clock())
+                changes.supersede(change, view, [item.id for item in items], self._clock())
             else:
                 now = self._clock()
                 updated = [in_place(datapoint, now) for datapoint in updated]

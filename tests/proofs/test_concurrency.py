@@ -419,6 +419,22 @@ def test_hand_edit_saved_during_an_update_is_kept_by_it(
     assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
 
 
+@pytest.mark.parametrize("moment", ["read", "staged"])
+@pytest.mark.parametrize("count", [1, 2], ids=["one", "batch"])
+def test_hand_edit_saved_before_a_successor_takes_over_is_kept_by_it(
+    edited: tuple[FileStore, uuid.UUID, Path], moment: str, count: int
+) -> None:
+    store, target, path = edited
+    beside = FileStore(store.root)
+    disk = beside._datasets._disk = EditorBesideDisk(moment=moment, path=path)
+    others = [one.id for one in everything(store) if one.id != target][: count - 1]
+    requests = [{"type": "chat", "id": str(one), "tags": {"by": "patch"}} for one in (target, *others)]
+    successor, *_ = beside.update_datapoints(dataset_name=DATASET, requests=requests)
+    assert disk.saved
+    updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=successor)
+    assert (updated.tags, text_of(updated)) == ({"by": "patch"}, "hand 3")
+
+
 @dataclass(frozen=True)
 class HaltingDisk(Disk):
     """The door to the disk, which halts once, from when it is told to, at a name that is read or renamed to."""
