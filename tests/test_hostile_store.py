@@ -97,6 +97,26 @@ def test_a_manifest_with_a_path_in_it_is_none(store: FileStore, name: str) -> No
     insert(store)
 
 
+def test_a_dataset_that_was_emptied_does_not_come_back_beside_one_of_its_name(store: FileStore) -> None:
+    insert(store)
+    store.delete_dataset(dataset_name="demo")
+    store.purge_dataset(dataset_name="demo")
+    item = {"type": "chat", "function_name": "f", "input": {"messages": []}}
+    store.create_datapoints(dataset_name="Demo", requests=[item])
+    with pytest.raises(DatasetNameError, match="letter case"):
+        insert(store)
+
+
+def test_a_dataset_whose_first_write_was_cut_off_after_its_commit_keeps_its_name(store: FileStore) -> None:
+    insert(store)
+    internal = store.root / ".filestore" / "demo"
+    (internal / "pending").mkdir()
+    (store.root / "demo").rename(internal / "pending" / "rest")
+    item = {"type": "chat", "function_name": "f", "input": {"messages": []}}
+    with pytest.raises(DatasetNameError, match="letter case"):
+        store.create_datapoints(dataset_name="Demo", requests=[item])
+
+
 def test_a_tombstone_index_that_cannot_be_read_for_a_while_hides_nothing_afterwards(store: FileStore) -> None:
     insert(store)
     shard = store.root / "demo" / "tombstones" / "ab"

@@ -42,7 +42,7 @@ STORAGE_FLOORS = [
     {"files", "layout", "locks", "packed", "patience", "feed", "rows"},
     {"change", "orders", "watches", "repository", "initialize", "config_files"},
     {"names", "journal"},
-    {"index"},
+    {"index", "clashes"},
     {"view"},
     {"dataset", "changes", "upkeep"},
     {"lists", "datasets"},

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError, RecoveryNeededError, StorageError
-from filestore.ids import fold_dataset_name, parse_directory_name
 from filestore.storage.change import Change, Pending
+from filestore.storage.clashes import creation_lock, holds_json, refuse_clash
 from filestore.storage.files import Disk
 from filestore.storage.index import DatasetIndex, TextBudget
 from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
@@ -29,8 +29,6 @@ __all__ = ["Dataset", "Shared"]
 T = TypeVar("T")
 _READ_PAUSES = (0.0005, 0.002, 0.008)
 _MAX_RESTARTS = 20
-_CREATION_LOCK = "create@lock"
-"""One lock for the making of datasets, so that no two names that clash are made at once. No dataset has an `@`."""
 
 
 class Shared:
@@ -263,11 +261,11 @@ class Dataset:
 
     def _commit(self, change: Change, sequence: Sequence) -> None:
         is_there = not self._disk.is_free(self.layout.path)
-        if is_there and (sequence.number or self._holds_json(self.layout.path)):
+        if is_there and (sequence.number or holds_json(self._disk, self.layout.path)):
             self._journal.commit(change, sequence)
         else:
-            with writer_lock(f"{self.layout.root}/{INTERNAL}/{_CREATION_LOCK}").hold(self._lock_timeout):
-                self._refuse_clash()
+            with writer_lock(creation_lock(self.layout.root)).hold(self._lock_timeout):
+                refuse_clash(self.layout, self._disk)
                 self._journal.commit(change, sequence)
         self._index.names.expect(entry.name.removesuffix(".json") for entry in change.puts if entry.kind == "datapoint")
 
@@ -305,24 +303,6 @@ class Dataset:
         """
         paths = (f"{self.layout.root}/{INTERNAL}", self.layout.internal)
         return all(self._disk.check_directory(path) is not None for path in paths)
-
-    def _refuse_clash(self) -> None:
-        """Refuse to make a dataset whose name differs from an existing one in letter case alone."""
-        folded = fold_dataset_name(self.layout.name)
-        for directory in self._disk.names(self.layout.root):
-            name = parse_directory_name(directory)
-            if directory == self.layout.directory or name is None or fold_dataset_name(name) != folded:
-                continue
-            if self._holds_json(f"{self.layout.root}/{directory}"):
-                raise DatasetNameError(
-                    f"Invalid dataset name: {self.layout.name}. It differs from the existing dataset {name} in letter"
-                    " case alone, which not every file system can tell apart"
-                )
-
-    def _holds_json(self, path: str) -> bool:
-        """Tell whether a directory is a dataset, and not just what a write that failed has left."""
-        is_directory = self._disk.check_directory(path) is not None
-        return is_directory and any(name.endswith(".json") for name in self._disk.iter_names(path))
 
 
 class _Explained:

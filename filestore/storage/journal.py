@@ -312,6 +312,11 @@ class Journal:
         mtime_ns = status.st_mtime_ns if status is not None else 0
         self.disk.overwrite(self.layout.sequence, _SEQUENCE.pack(number, mtime_ns))
 
+    def begin_anew(self) -> None:
+        """Take the dataset for one that was never written to; the caller knows that no datapoint is in it."""
+        if self.sequence().number:
+            self._write_sequence(0)
+
     def _discard(self, stage: str) -> None:
         """Give up a stage; what cannot be removed now is removed by the next writer."""
         try:

@@ -23,14 +23,15 @@ import pytest
 
 from filestore import FileStore
 from filestore.datapoint import ChatDatapoint, Datapoint
-from filestore.errors import FileContentError, LockTimeoutError
+from filestore.errors import DatasetNameError, FileContentError, LockTimeoutError
 from filestore.storage.files import YOUNG_NS, Disk
 from filestore.storage.locks import WriterLock, writer_lock
-from tests.proofs.effort import choose
+from tests.proofs.effort import choose, count
 from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, running, until
 
 ROUNDS = choose(10, 100)
 SWITCHES = choose(40, 500)
+CREATIONS = choose(8, 300)
 DATASET = "cases"
 EVERYTHING = 10**9
 BATCH = 20
@@ -120,6 +121,38 @@ def test_each_datapoint_is_deleted_by_exactly_one_of_many(tmp_path: Path) -> Non
             mailbox.send("go")
         assert receive(first) + receive(second) == len(ids)
     assert len(list((tmp_path / DATASET / "tombstones").rglob("*@*"))) == len(ids)
+
+
+def make_and_empty(root: Path, name: str, mailbox: Mailbox) -> None:
+    """Insert one datapoint whenever told to; say whether it was let in. Empty the dataset again when told to."""
+    store = FileStore(root, durable=False)
+    while (order := mailbox.recv()) is not None:
+        if order == "make":
+            try:
+                ids = store.bulk_insert_datapoints(dataset_name=name, datapoints=[chat("one")])
+                mailbox.send(len(ids))
+            except (DatasetNameError, LockTimeoutError):
+                mailbox.send(0)
+        else:
+            store.delete_dataset(dataset_name=name)
+            store.purge_dataset(dataset_name=name)
+            mailbox.send("emptied")
+
+
+def test_of_two_processes_that_make_datasets_of_names_that_differ_in_case_exactly_one_does(tmp_path: Path) -> None:
+    """Whether the directories are new, or left by a purge."""
+    with running(make_and_empty, tmp_path, "case") as lower, running(make_and_empty, tmp_path, "CASE") as upper:
+        for number in range(CREATIONS):
+            for mailbox in (lower, upper)[:: (-1) ** number]:
+                mailbox.send("make")
+            assert sorted(map(receive, (lower, upper))) == [0, 1]
+            assert len(list(tmp_path.glob("*/*.json"))) == 1
+            for mailbox in (lower, upper):
+                mailbox.send("empty")
+                assert receive(mailbox) == "emptied"
+        for mailbox in (lower, upper):
+            mailbox.send(None)
+    count("races to make two datasets of one name", CREATIONS)
 
 
 def test_writer_that_waits_too_long_gives_up_and_changes_nothing(tmp_path: Path) -> None:
