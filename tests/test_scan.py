@@ -31,7 +31,8 @@ from filestore.datapoint import Datapoint
 from filestore.errors import DatasetNameError, FileContentError, LockTimeoutError, RequestError
 from filestore.storage.files import Disk
 from filestore.storage.packed import PackedIds, iter_without
-from tests.proofs.test_crash import Fault, act_until, copies, open_read_only, pending
+from tests.proofs.faults import Fault
+from tests.proofs.scenes import act_until, copies, open_read_only, pending
 from tests.test_cli import environment
 
 DATASET = "cases"

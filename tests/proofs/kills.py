@@ -17,7 +17,7 @@ from filestore import FileStore
 from filestore.datapoint import Datapoint, JsonDatapoint
 from tests.proofs.audit import EVERYTHING, audit
 from tests.proofs.effort import count
-from tests.proofs.test_crash import age, open_read_only
+from tests.proofs.scenes import age, open_read_only
 
 __all__ = ["State", "assert_comes_to_rest", "kill", "observe", "program", "running", "spell"]
 

@@ -22,9 +22,10 @@ from filestore import FileStore
 from filestore.datapoint import Datapoint
 from filestore.errors import FilestoreError
 from filestore.storage import files
+from tests.proofs.audit import OWN_FILE
 from tests.proofs.effort import choose, count
 from tests.proofs.power import Loss, Operation, Recorder, Tree, write_tree
-from tests.proofs.test_crash import OWN_FILE, age, chat, extraction, open_read_only, open_store, put_body, tree
+from tests.proofs.scenes import age, chat, extraction, open_read_only, open_store, put_body, tree
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DATASETS = ("cases", "copies")
