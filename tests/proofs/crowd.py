@@ -65,7 +65,8 @@ class Client:
     def run(self, times: int) -> None:
         """Make so many calls."""
         self.list()
-        for call in self._random.choices(self._calls, self._weights, k=times - 1):
+        for _ in range(times - 1):
+            [call] = self._random.choices(self._calls, self._weights)
             call()
         self._recorder.close()
 

@@ -38,7 +38,8 @@ def account(operations: list[ModelOperation]) -> None:
     kinds = Counter(operation.call.kind for operation in operations)
     count("operations in judged histories", len(operations))
     count("lists judged", kinds["list"] + kinds["query"])
-    count("hand edits judged", kinds["save"] + kinds["remove"])
+    if edits := kinds["save"] + kinds["remove"]:
+        count("hand edits judged", edits)
 
 
 @pytest.fixture
