@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.proofs.crowd import begin, call_by_stores
+from tests.proofs.crowd import be_persons, begin, call_by_stores
 from tests.proofs.effort import choose, count
 from tests.proofs.judge import judge
 from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, running, start, until
-from tests.proofs.test_crowd import CALLS, account
+from tests.proofs.test_crowd import CALLS, SAVES, account
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs one clock of all processes, and SIGKILL")
 
@@ -56,6 +56,7 @@ def test_killed_members_of_a_crowd_leave_whole_calls_and_disturb_nobody(tmp_path
         lasting: list[Mailbox] = [
             stack.enter_context(running(call_by_stores, root, ["d", "e"], seed, CALLS, True, log)),
             stack.enter_context(running(call_by_stores, root, ["g"], seed, CALLS, False, log)),
+            stack.enter_context(running(be_persons, root, ["i"], seed, SAVES, log)),
         ]
         for member in lasting:
             assert receive(member) == "ready"
