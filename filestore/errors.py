@@ -24,6 +24,7 @@ __all__ = [
     "ReservedDatasetNameError",
     "SchemaCompileError",
     "SchemaMismatchError",
+    "SchemaTimeoutError",
     "ShapeError",
     "StorageError",
     "UnknownFunctionError",
@@ -102,6 +103,10 @@ class SchemaCompileError(RequestError):
 
 class SchemaMismatchError(RequestError):
     """A value that does not fit its JSON Schema. The text names the first failure and quotes the schema."""
+
+
+class SchemaTimeoutError(RequestError):
+    """A schema, or a value to be judged by one, that takes too long. Whether the value fits is not known."""
 
 
 class NotFoundError(FilestoreError, LookupError):

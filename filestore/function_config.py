@@ -11,7 +11,7 @@ from os.path import dirname, join
 from typing import NamedTuple
 
 from filestore.codec import JSONValue, loads
-from filestore.errors import JSONTextError, SchemaCompileError, suggest_name
+from filestore.errors import JSONTextError, SchemaCompileError, SchemaTimeoutError, suggest_name
 from filestore.functions import Function, FunctionConfig, FunctionType, Tool
 from filestore.toml_tables import Table, merge_documents, render_key
 
@@ -41,7 +41,8 @@ def parse_config(
     Args:
         documents: Path and bytes of each TOML file, in the order in which they are merged.
         read_file: Returns the bytes of a schema file, or raises `OSError`.
-        check_schema: Raises `SchemaCompileError` for a value that is no JSON Schema.
+        check_schema: Raises `SchemaCompileError` for a value that is no JSON Schema, and `SchemaTimeoutError` for one
+            that takes too long.
 
     Raises:
         ConfigError: The first mistake, with its file, its key and what to do about it.
@@ -106,6 +107,8 @@ class _SchemaFiles(NamedTuple):
             raise table.error(key, f"{path}:{error.line}:{error.column}: {error.reason}") from error
         except SchemaCompileError as error:
             raise table.error(key, f"{path} is no JSON Schema: {error}") from error
+        except SchemaTimeoutError as error:
+            raise table.error(key, f"{path} takes too long to check") from error
         return schema
 
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from filestore.codec import JSONValue, compact
+from filestore.schema.allowance import limited
 from filestore.schema.plain import is_plain
 
 if TYPE_CHECKING:
     from filestore.schema.compiled import CompiledSchema
 
-__all__ = ["check_schema", "compile_schema"]
+__all__ = ["check_schema", "compile_schema", "limited"]
 
 
 def compile_schema(schema: JSONValue) -> CompiledSchema:
@@ -26,6 +27,7 @@ def compile_schema(schema: JSONValue) -> CompiledSchema:
 
     Raises:
         SchemaCompileError: It is no schema, or refers to something that is not part of it.
+        SchemaTimeoutError: To compile it takes too long.
     """
     from filestore.schema.compiled import compile_text
 
@@ -37,6 +39,7 @@ def check_schema(schema: JSONValue) -> None:
 
     Raises:
         SchemaCompileError: It is no schema, or refers to something that is not part of it.
+        SchemaTimeoutError: To compile it takes too long.
     """
     if not is_plain(schema):
         compile_schema(schema)

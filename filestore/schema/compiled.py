@@ -11,10 +11,10 @@ from jsonschema.protocols import Validator
 
 from filestore.codec import JSONValue, compact, parse_raw
 from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
+from filestore.schema.allowance import limited
 from filestore.schema.applying import explain, remember_visits
 from filestore.schema.documents import check_document
 from filestore.schema.drafts import find_draft
-from filestore.schema.patterns import PatternTimeoutError
 
 __all__ = ["CompiledSchema", "SchemaMismatch", "compile_text"]
 
@@ -36,26 +36,36 @@ class CompiledSchema:
     _validator: Validator = field(repr=False, compare=False)
 
     def find_error(self, value: JSONValue) -> SchemaMismatch | None:
-        """Return the first failure, if there is one."""
+        """Return the first failure, if there is one.
+
+        Raises:
+            SchemaTimeoutError: To judge the value takes too long.
+        """
         return next(iter(self._judge(value, most=1)), None)
 
     def iter_errors(self, value: JSONValue) -> Iterator[SchemaMismatch]:
-        """Return every failure with its place."""
+        """Return every failure with its place.
+
+        Raises:
+            SchemaTimeoutError: To judge the value takes too long.
+        """
         return iter(self._judge(value, most=None))
 
     def _judge(self, value: JSONValue, most: int | None) -> list[SchemaMismatch]:
         """Return the first failures, `most` at the most."""
         try:
-            with remember_visits(self._validator.schema, value):
+            with limited(value), remember_visits(self._validator.schema, value):
                 errors = self._validator.iter_errors(value)
                 return [SchemaMismatch(explain(error), tuple(error.absolute_path)) for error in islice(errors, most)]
-        except PatternTimeoutError as error:
-            return [SchemaMismatch(str(error), ())]
         except RecursionError:
             return [SchemaMismatch("The value is nested too deeply to be checked against this schema", ())]
 
     def is_valid(self, value: JSONValue) -> bool:
-        """Tell whether the value fits."""
+        """Tell whether the value fits.
+
+        Raises:
+            SchemaTimeoutError: To judge the value takes too long.
+        """
         return self.find_error(value) is None
 
     def validate(self, value: JSONValue) -> None:
@@ -63,6 +73,7 @@ class CompiledSchema:
 
         Raises:
             SchemaMismatchError: It does not; the text names the first failure and quotes the schema.
+            SchemaTimeoutError: To judge the value takes too long.
         """
         error = self.find_error(value)
         if error is not None:
@@ -71,14 +82,23 @@ class CompiledSchema:
             )
 
 
-# Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
-@lru_cache(maxsize=256)
+_LARGE = 256 * 1024
+"""A text of so many characters is a large schema, which takes many times as much memory: the last one alone is kept."""
+
+
 def compile_text(text: str) -> CompiledSchema:
     """Compile the schema that a text spells, or return what it was compiled to before.
 
     Raises:
         SchemaCompileError: It is no schema, or refers to something that is not part of it.
+        SchemaTimeoutError: To compile it takes too long.
     """
+    return (_compile if len(text) < _LARGE else _compile_large)(text)
+
+
+# Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
+@lru_cache(maxsize=256)
+def _compile(text: str) -> CompiledSchema:
     try:
         schema, document = parse_raw(text), parse_raw(text)
     except ValueError as error:
@@ -87,8 +107,12 @@ def compile_text(text: str) -> CompiledSchema:
         raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
     draft = find_draft(schema)
     try:
-        draft.check_schema(schema)
-        check_document(document, draft)
+        with limited(text):
+            draft.check_schema(schema)
+            check_document(document, draft)
     except RecursionError:
         raise SchemaCompileError("The schema is nested too deeply") from None
     return CompiledSchema(schema, draft.validator_for(document))
+
+
+_compile_large = lru_cache(maxsize=1)(_compile.__wrapped__)

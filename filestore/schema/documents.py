@@ -8,7 +8,7 @@ from urllib.parse import urldefrag
 from referencing.exceptions import Unresolvable
 
 from filestore.codec import compact
-from filestore.errors import SchemaCompileError
+from filestore.errors import SchemaCompileError, SchemaTimeoutError
 from filestore.schema.drafts import Draft
 from filestore.schema.formats import is_uri_reference
 from filestore.schema.patterns import compile_pattern
@@ -104,6 +104,8 @@ def _check_uri(text: str) -> None:
 def _look_up(resolver: Any, reference: str, looked_up: str) -> Any:
     try:
         return resolver.lookup(looked_up)
+    except SchemaTimeoutError:  # a ValueError, too
+        raise
     except (Unresolvable, ValueError, TypeError):  # the last two from a pointer into a number or the like
         raise SchemaCompileError(
             f"Reference '{reference}' leads to nothing in the schema; other documents are never fetched"

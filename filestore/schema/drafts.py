@@ -19,6 +19,7 @@ from referencing.jsonschema import SchemaRegistry
 from filestore.codec import JSONValue
 from filestore.errors import SchemaCompileError
 from filestore.schema import keywords
+from filestore.schema.allowance import take_step
 from filestore.schema.applying import Keyword, explain, remember_visits
 from filestore.schema.formats import DRAFT4_FORMATS, DRAFT6_FORMATS, DRAFT7_FORMATS
 from filestore.schema.values import make_format
@@ -65,6 +66,7 @@ class Draft:
         return extended
 
     def _applicable(self, schema: Any) -> list[tuple[str, Any]]:
+        take_step()
         if self.ref_hides_siblings and "$ref" in schema:
             return [("$ref", schema["$ref"])]
         return keywords.order_keywords(schema)
@@ -128,6 +130,7 @@ class Draft:
             if keyword in self.holders:
                 parts = value.values() if keyword in _MAPS else value if isinstance(value, list) else [value]
                 for part in parts:
+                    take_step()
                     if isinstance(part, dict | bool):  # not the list of names that `dependencies` may hold
                         yield keyword, part
 

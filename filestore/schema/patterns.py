@@ -14,15 +14,19 @@ from functools import lru_cache
 
 import regex
 
-from filestore.errors import SchemaCompileError
+from filestore.errors import SchemaCompileError, SchemaTimeoutError
+from filestore.schema.allowance import seconds_left, take_step
 
-__all__ = ["Pattern", "PatternTimeoutError", "compile_pattern", "is_pattern"]
+__all__ = ["Pattern", "compile_pattern", "is_pattern"]
 
-SECONDS = 1.0
-"""How long one search may take: backtracking can outlast the universe."""
+_UNNOTICED_SECONDS = 0.005
+"""How long a search keeps Python's other threads waiting, which is how long each of them may have its turn anyway."""
 
 MAX_SIZE = 200_000
 """How many atoms a pattern may have once its counted repeats are written out, as the engine does in memory."""
+
+_MOST_SHOWN = 200
+"""Characters of a pattern that an error quotes."""
 
 Range = tuple[int, int]
 
@@ -60,10 +64,6 @@ _CODE_POINT = regex.compile(r"(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-
 _PROPERTY = regex.compile(r"[pP](?:[A-Z]|\{\^?\w+(?:=\w+)?\})", regex.ASCII)
 
 
-class PatternTimeoutError(Exception):
-    """A search that took too long. What the answer would have been is not known, so the value does not fit."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A compiled pattern."""
@@ -75,12 +75,27 @@ class Pattern:
         """Tell whether the pattern occurs anywhere in `text`.
 
         Raises:
-            PatternTimeoutError: When that takes too long.
+            SchemaTimeoutError: When that takes too long: backtracking can outlast the universe.
         """
+        take_step()
         try:
-            return self.compiled.search(text, timeout=SECONDS) is not None
+            return self.compiled.search(text, timeout=_UNNOTICED_SECONDS, concurrent=False) is not None
+        except TimeoutError:
+            return self._search_beside_others(text)
+        except MemoryError:
+            raise self._too_long() from None
+
+    def _search_beside_others(self, text: str) -> bool:
+        # Not so from the start: it costs more than an ordinary search, and who lets go of the interpreter for some
+        # microseconds at a time, over and over, has it back before another thread is awake.
+        try:
+            return self.compiled.search(text, timeout=seconds_left(), concurrent=True) is not None
         except (TimeoutError, MemoryError):
-            raise PatternTimeoutError(f'The pattern "{self.text}" takes too long on a text of the value') from None
+            raise self._too_long() from None
+
+    def _too_long(self) -> SchemaTimeoutError:
+        shown = self.text if len(self.text) <= _MOST_SHOWN else f"{self.text[:_MOST_SHOWN]}…"
+        return SchemaTimeoutError(f'The pattern "{shown}" takes too long on a text of the value')
 
 
 @lru_cache(maxsize=1024)
@@ -96,7 +111,7 @@ def compile_pattern(text: str) -> Pattern:
     translation = _Translation(text)
     try:
         translated = translation.translate()
-        return Pattern(text, regex.compile(translated, translation.flags | regex.VERSION0))
+        return Pattern(text, regex.compile(translated, translation.flags | regex.VERSION0, cache_pattern=False))
     except (ValueError, OverflowError, RecursionError, regex.error):
         raise SchemaCompileError(f'"{text}" is not a "regex"') from None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+import orjson
 from jsonschema import ValidationError
 
 from filestore.codec import JSONValue, compact, parse_raw
@@ -19,6 +20,8 @@ __all__ = ["BOUNDS", "BOUNDS_DRAFT4", "CONST", "CONTENT", "VALUES", "json_identi
 def json_identity(value: JSONValue) -> Hashable:
     """Return a key that is equal for equal JSON values: 1 and 1.0 are equal, 1 and true are not.
 
+    An array or an object is its text: nobody can choose many whose hashes are the same, as they can for tuples.
+
     >>> json_identity([1, {"a": 2.0}]) == json_identity([1.0, {"a": 2}])
     True
     >>> json_identity(1) == json_identity(True)
@@ -26,10 +29,19 @@ def json_identity(value: JSONValue) -> Hashable:
     """
     if isinstance(value, bool):
         return (bool, value)
+    if isinstance(value, list | dict):
+        return orjson.dumps(_with_whole_numbers(value), option=orjson.OPT_SORT_KEYS)
+    return value
+
+
+def _with_whole_numbers(value: JSONValue) -> JSONValue:
+    """Return a copy in which each number that is whole, and fits 64 bits, is an integer."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and -(2**63) <= value < 2**64 else value
     if isinstance(value, list):
-        return (list, tuple(json_identity(item) for item in value))
+        return [_with_whole_numbers(item) for item in value]
     if isinstance(value, dict):
-        return (dict, frozenset((key, json_identity(item)) for key, item in value.items()))
+        return {key: _with_whole_numbers(item) for key, item in value.items()}
     return value
 
 

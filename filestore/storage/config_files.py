@@ -9,7 +9,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from filestore.errors import ConfigError
+from filestore.errors import ConfigError, SchemaTimeoutError
 from filestore.functions import EMPTY_CONFIG, FunctionConfig
 from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
 from filestore.storage.patience import RECENT_NS, Patience
@@ -56,6 +56,8 @@ class ConfigFiles:
             if self._known is None or self._known.documents != documents or self._known.files.have_changed():
                 self._known = None  # a mistake is not remembered: the next call looks whether it is still there
                 self._known = self._load_patiently(documents)
+            if self._known.mistake is not None:
+                raise self._known.mistake.with_traceback(None)
             return self._known.config
 
     def _load_patiently(self, documents: list[str]) -> _Snapshot:
@@ -75,10 +77,16 @@ class ConfigFiles:
             return _Snapshot(documents, files, EMPTY_CONFIG)
         # A store without a config needs no parser of one.
         from filestore.function_config import parse_config
-        from filestore.schema import check_schema
+        from filestore.schema import check_schema, limited
 
         texts = [(path, _read_document(files, path)) for path in documents]
-        return _Snapshot(documents, files, parse_config(texts, files.read, check_schema))
+        try:
+            with limited():
+                return _Snapshot(documents, files, parse_config(texts, files.read, check_schema))
+        except ConfigError as error:
+            if not isinstance(error.__cause__, SchemaTimeoutError):
+                raise
+            return _Snapshot(documents, files, EMPTY_CONFIG, error)
 
     def _find_documents(self) -> list[str]:
         """Return the paths of the TOML files, sorted, as they are shown to the user."""
@@ -162,6 +170,8 @@ class _Snapshot(NamedTuple):
     documents: list[str]
     files: _Files
     config: FunctionConfig
+    mistake: ConfigError | None = None
+    """One that is known to stay until a file changes, and takes long to find."""
 
 
 def _is_within(path: str, directory: str) -> bool:

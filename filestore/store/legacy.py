@@ -39,8 +39,9 @@ class LegacyOperations(StoreBase):
             RequestError: An item is wrong; nothing was inserted.
         """
         from filestore.requests_legacy import LegacyRequests  # reads do without
+        from filestore.schema import limited
 
-        with collected_later():
+        with collected_later(), limited():
             items = expect_list(to_json_value(datapoints))
             dataset = self._datasets.get(dataset_name)
             requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
@@ -66,6 +67,7 @@ class LegacyOperations(StoreBase):
             RequestError: The datapoint is wrong.
         """
         from filestore.requests_legacy import LegacyRequests
+        from filestore.schema import limited
 
         body = to_json_value(datapoint)
         checked_id = parse_id(datapoint_id)
@@ -73,7 +75,8 @@ class LegacyOperations(StoreBase):
         check_tensorzero_uuid(checked_id, now)
         dataset = self._datasets.get(dataset_name)
         requests = LegacyRequests(dataset_name, dataset.layout.directory, self.config)
-        parsed, files = requests.parse_put(body, checked_id, now)
+        with limited():
+            parsed, files = requests.parse_put(body, checked_id, now)
 
         def plan(view: DatasetView) -> tuple[Change, uuid.UUID]:
             change = Change(removed=view.tombstone_entries(checked_id))

@@ -51,8 +51,9 @@ class V1Operations(StoreBase):
             RequestError: An item is wrong, or there is none; nothing was created.
         """
         from filestore.requests_v1 import build_created, parse_create_item  # reads do without
+        from filestore.schema import limited
 
-        with collected_later():
+        with collected_later(), limited():
             items = self._parse_items(dataset_name, requests, parse_create_item)
             dataset = self._datasets.get(dataset_name)
             _refuse_empty(items)
@@ -124,6 +125,7 @@ class V1Operations(StoreBase):
             RequestError: An item is wrong, stands twice, or there is none.
         """
         from filestore.requests_v1 import in_place, parse_update_item, successor
+        from filestore.schema import limited
 
         items = self._parse_items(dataset_name, requests, parse_update_item)
         dataset = self._datasets.get(dataset_name)
@@ -132,13 +134,9 @@ class V1Operations(StoreBase):
         config = self.config
 
         def plan(view: DatasetView) -> tuple[Change, list[uuid.UUID]]:
-            updated = []
-            for index, item in enumerate(items):
-                with naming_item(index):
-                    updated.append(
-                        _updated(require_live(view, item.id, self._load_config), item, config, merge_tags=merge_tags)
-                    )
             change = Change()
+            with limited():
+                updated = self._updated(view, items, config, merge_tags=merge_tags)
             if new_ids:
                 ids = self._id_maker.make(len(items), after=max(item.id for item in items))
                 updated = [successor(datapoint, new_id) for datapoint, new_id in zip(updated, ids, strict=True)]
@@ -152,6 +150,16 @@ class V1Operations(StoreBase):
             return change, [datapoint.id for datapoint in updated]
 
         return self._write_existing(dataset, plan, items[0].id)
+
+    def _updated(
+        self, view: DatasetView, items: Sequence[UpdateItem], config: FunctionConfig, *, merge_tags: bool
+    ) -> list[Datapoint]:
+        updated = []
+        for index, item in enumerate(items):
+            with naming_item(index):
+                current = require_live(view, item.id, self._load_config)
+                updated.append(_updated(current, item, config, merge_tags=merge_tags))
+        return updated
 
     def update_datapoints_metadata(self, *, dataset_name: str, requests: Sequence[object]) -> list[uuid.UUID]:
         """Rename datapoints in place: all of them or none; return their ids.
