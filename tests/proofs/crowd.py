@@ -65,7 +65,8 @@ class Client:
     def run(self, times: int) -> None:
         """Make so many calls."""
         self.list()
-        for call in self._random.choices(self._calls, self._weights, k=times - 1):
+        for _ in range(times - 1):
+            [call] = self._random.choices(self._calls, self._weights)
             call()
         self._recorder.close()
 
@@ -228,9 +229,9 @@ class Person:
         return True
 
     def _choose(self) -> Path:
-        """Choose one of the youngest files, which are most likely live."""
+        """Choose one of the youngest files, which are most likely live; one that is not there if none is."""
         names = sorted(path.name for path in self._directory.iterdir() if ID_NAME.fullmatch(path.name))
-        return self._directory / self._random.choice(names[-MANY:])
+        return self._directory / self._random.choice(names[-MANY:] or [f"{new_id()}.json"])
 
 
 def _together(runs: list[Callable[[], None]], mailbox: Mailbox) -> None:

@@ -9,6 +9,7 @@ import http.client
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from email.message import Message
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from filestore import FileStore
 from filestore.errors import DatapointNotFoundError, RequestError
 from tests.proofs.dataset_model import EVERYTHING, UNCOUNTED
 
-__all__ = ["DATASET", "Door", "GatewayDoor", "StoreDoor", "render"]
+__all__ = ["DATASET", "Door", "GatewayDoor", "Row", "StoreDoor", "render"]
 
 DATASET = "crowd"
 FUNCTION = "f"
@@ -145,13 +146,31 @@ class GatewayDoor:
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Return status and body of an answer."""
+    def connect_once(self) -> None:
+        """Connect now; from now on a connection that is lost is an error."""
+        self._connection.connect()
+        self._connection.auto_open = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def send(self, method: str, path: str, body: Any = None) -> None:
+        """Send a request."""
         data = None if body is None else json.dumps(body).encode()
         self._connection.request(method, path, data, {"User-Agent": "TensorZero/2026.1.8"})
+
+    def receive(self) -> tuple[int, Message, Any]:
+        """Return status, headers and body of the answer to what was sent."""
         answer = self._connection.getresponse()
         text = answer.read()
-        return answer.status, json.loads(text) if text else None
+        return answer.status, answer.headers, json.loads(text) if text else None
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Return status and body of an answer."""
+        self.send(method, path, body)
+        status, _, answer = self.receive()
+        return status, answer
 
     def _expect(self, method: str, path: str, body: Any = None) -> Any:
         status, answer = self.ask(method, path, body)

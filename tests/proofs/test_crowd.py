@@ -20,11 +20,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.crowd import be_persons, begin, call_by_stores, call_gateways
-from tests.proofs.dataset_model import ModelOperation
+from filestore import FileStore
+from tests.proofs.crowd import Client, be_persons, begin, call_by_stores, call_gateways
+from tests.proofs.dataset_model import EVERYTHING, ModelOperation
+from tests.proofs.doors import DATASET, Row, StoreDoor
 from tests.proofs.effort import choose, count
 from tests.proofs.gateways import gateway
 from tests.proofs.judge import judge
+from tests.proofs.linearizability import NotLinearizableError
 from tests.proofs.processes import Mailbox, receive, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs one clock of all processes, and SIGKILL")
@@ -38,7 +41,8 @@ def account(operations: list[ModelOperation]) -> None:
     kinds = Counter(operation.call.kind for operation in operations)
     count("operations in judged histories", len(operations))
     count("lists judged", kinds["list"] + kinds["query"])
-    count("hand edits judged", kinds["save"] + kinds["remove"])
+    if edits := kinds["save"] + kinds["remove"]:
+        count("hand edits judged", edits)
 
 
 @pytest.fixture
@@ -79,6 +83,46 @@ def test_all_answers_of_a_crowd_are_those_of_one_order_while_persons_edit_files(
         persons = stack.enter_context(running(be_persons, root, ["i", "j"], seed, SAVES, log))
         release([*members, persons])
     account(judge(root, log, {}))
+
+
+class RememberingDoor(StoreDoor):
+    """A defect: once it has listed everything, it answers that for ever."""
+
+    _known: list[Row] | None = None
+
+    def list_page(self, offset: int, limit: int = EVERYTHING) -> list[Row]:
+        if limit != EVERYTHING or self._known is None:
+            found = super().list_page(offset, limit)
+            self._known = found if limit == EVERYTHING else self._known
+            return found
+        return self._known
+
+
+class LosingDoor(StoreDoor):
+    """A defect: a list of a tag leaves out the last one."""
+
+    def query(self, split: str | None) -> list[Row]:
+        return super().query(split)[:-1]
+
+
+class ForgettingDoor(StoreDoor):
+    """A defect: a patch in place undoes the renaming before it."""
+
+    def patch(self, ids: list[str], split: str, marks: list[str], *, new_ids: bool = True) -> list[str] | None:
+        found = super().patch(ids, split, marks, new_ids=new_ids)
+        if found:
+            self._store.update_datapoints_metadata(
+                dataset_name=DATASET, requests=[{"id": one, "name": None} for one in found]
+            )
+        return found
+
+
+@pytest.mark.parametrize("door", [RememberingDoor, LosingDoor, ForgettingDoor])
+def test_a_store_with_a_defect_is_found_out(places: tuple[Path, Path], door: type[StoreDoor]) -> None:
+    root, log = places
+    Client("only", 0, door(FileStore(root, durable=False)), log).run(CALLS)
+    with pytest.raises(NotLinearizableError):
+        judge(root, log, {})
 
 
 def release(members: list[Mailbox]) -> None:

@@ -18,7 +18,6 @@ from tests.proofs.linearizability import NotLinearizableError, linearize
 
 IDS = ("1", "2", "3")
 SMALL_HISTORIES = choose(400, 10_000)
-CORRUPTIONS = choose(60, 600)
 
 
 def content(text: str, by: str, name: str | None = None) -> list[Any]:
