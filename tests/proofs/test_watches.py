@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -281,17 +282,16 @@ def test_threads_that_share_a_store_see_all_that_ended_before_they_asked(world: 
                     (shard / f"{buried}@20260102T030405.{number // 2 - 1:06}Z").unlink()
                 ended[0] = number
 
-    def look(read: Callable[[], dict[Any, str]]) -> int:
-        """Read many times; return how often nothing has changed meanwhile."""
-        quiet = 0
-        for _ in range(LOOKS):
+    def look(read: Callable[[], dict[Any, str]]) -> None:
+        """Read many times, until enough has changed, each time as of then or later."""
+        number = 0
+        while number < LOOKS or ended[0] <= 1100:
+            number += 1
             before = ended[0]
             found = read()
             assert found[edited] == "text" or before <= int(found[edited]) <= begun[0]
             if begun[0] == before:
                 assert (buried in found) == (before % 2 == 0)
-                quiet += 1
-        return quiet
 
     def get() -> dict[Any, str]:
         found = store.get_datapoints(dataset_name=DATASET, ids=[edited, buried])
@@ -300,13 +300,15 @@ def test_threads_that_share_a_store_see_all_that_ended_before_they_asked(world: 
     def list_all() -> dict[Any, str]:
         return {one.id: one.tags["kind"] for one in store.list_datapoints(dataset_name=DATASET)}
 
+    reads: list[Callable[[], dict[Any, str]]] = [partial(kinds, store), partial(kinds, store), get, list_all]
     with ThreadPoolExecutor(5) as threads:
-        reads = (lambda: kinds(store), lambda: kinds(store), get, list_all)
         looks = [threads.submit(look, read) for read in reads]
         threads.submit(change).result()
-        quiet = [one.result() for one in looks]
-    assert ended[0] > 1100
-    assert sum(quiet) < len(reads) * LOOKS
+        for one in looks:
+            one.result()
+    for read in reads:
+        found = read()
+        assert (found[edited], buried in found) == (str(ended[0]), ended[0] % 2 == 0)
 
 
 # --- children
