@@ -52,7 +52,7 @@ def inputs(draw: st.DrawFn, target: str) -> bytes:
 def test_the_laws_hold_for_seeds_and_for_inputs_that_broke_them_once(target: str) -> None:
     for data in [*BROKEN_ONCE.get(target, []), *seeds(target)]:
         TARGETS[target](data)
-        count(f"inputs tried: hypothesis, {target}")
+        count(f"inputs tried: seeds and regressions, {target}")
 
 
 @pytest.mark.parametrize("target", TARGETS)
