@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from filestore.codec import JSONValue, loads
 from filestore.errors import InvalidIdError, JSONTextError, RequestError
+from filestore.garbage import collected_later
 from filestore.gateway.http import Request
 from filestore.gateway.routing import PathError
 from filestore.ids import parse_uuid
@@ -17,6 +18,8 @@ from filestore.store import FileStore
 
 __all__ = ["Call"]
 
+_MOST_VALUES = 10_000_000
+"""In a body: each takes far more memory than bytes, and all are read at once, while nobody else gets a turn."""
 _DIGITS = re.compile(r"\+?[0-9]{1,20}")
 
 
@@ -101,10 +104,14 @@ class Call:
         """Return the JSON value of the body, whatever its content type says.
 
         Raises:
-            RequestError: It is not the strict JSON that the store reads.
+            RequestError: It is not the strict JSON that the store reads, or holds too many values.
         """
+        body = self.request.body
+        if len(body) > _MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+            raise RequestError(f"The request body holds more than {_MOST_VALUES:,} values")
         try:
-            return loads(self.request.body)
+            with collected_later():
+                return loads(body)
         except JSONTextError as error:
             raise RequestError(f"Failed to parse the request body as JSON: {error} (400 Bad Request)") from None
 

@@ -251,9 +251,14 @@ class V1Operations(StoreBase):
         try:
             return parse_list(to_json_value(requests), lambda value: parse(value, directory))
         except ShapeError as error:
-            placed = error.within("datapoints")
-            placed.item = next((step for step in error.pointer if isinstance(step, int)), None)
-            raise placed from None
+            # Not by way of a name: what knows its frame, and is known there, keeps the whole request in memory.
+            raise _in_list(error) from None
+
+
+def _in_list(error: ShapeError) -> ShapeError:
+    placed = error.within("datapoints")
+    placed.item = next((step for step in error.pointer if isinstance(step, int)), None)
+    return placed
 
 
 def _updated(current: Datapoint, item: UpdateItem, config: FunctionConfig, *, merge_tags: bool) -> Datapoint:
