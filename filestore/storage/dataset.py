@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -292,7 +293,8 @@ class Dataset:
         gained += [parent for path, parent in parents.items() if self._disk.make_directory(path)]
         self._disk.sync_directories(gained)
         ignore = self._disk.status(f"{internal}/.gitignore")
-        if ignore is None or ignore.st_size == 0:  # a crash may have come between any two of these steps
+        # Empty: a crash may have come between any two of these steps.
+        if ignore is None or (ignore.st_size == 0 and stat.S_ISREG(ignore.st_mode) and ignore.st_nlink == 1):
             self._disk.overwrite(f"{internal}/.gitignore", b"*\n")
 
     def _check_internal(self) -> bool:

@@ -32,6 +32,8 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _READING = os.O_RDONLY | _NOFOLLOW | _BINARY | _NONBLOCK
 _USUAL_BYTES = 1 << 15
+_MOST_BYTES = 1 << 29
+"""Of a file that is read whole: five times as much as a request brings. A file of holes takes no space on the disk."""
 _SYNCFS_FROM = 3
 """From this many files on, one `syncfs` is cheaper than an fsync for each and one for their directory."""
 
@@ -119,9 +121,11 @@ class Disk:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
+            if status.st_size > _MOST_BYTES:
+                raise _too_large(path)
             data = os.read(descriptor, status.st_size + 1)
             if len(data) != status.st_size:  # it is growing, or larger than one read
-                data += _read_rest(descriptor)
+                data += _read_rest(descriptor, path)
             return data, status
         finally:
             os.close(descriptor)
@@ -135,7 +139,7 @@ class Disk:
         descriptor = os.open(path, _READING)
         try:
             data = os.read(descriptor, _USUAL_BYTES)
-            return data if len(data) < _USUAL_BYTES else data + _read_rest(descriptor)
+            return data if len(data) < _USUAL_BYTES else data + _read_rest(descriptor, path)
         finally:
             os.close(descriptor)
 
@@ -217,7 +221,7 @@ class Disk:
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Write a few bytes at the start of a file in one call, making it where it is missing; never durable."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY | _NONBLOCK, 0o666)
         try:
             _write_all(descriptor, data)
         finally:
@@ -225,7 +229,8 @@ class Disk:
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file, making it where it is missing."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW | _BINARY, 0o666)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW | _BINARY | _NONBLOCK
+        descriptor = os.open(path, flags, 0o666)
         try:
             _write_all(descriptor, data)
         finally:
@@ -294,10 +299,18 @@ class Disk:
             os.close(descriptor)
 
 
-def _read_rest(descriptor: int) -> bytes:
+def _too_large(path: str) -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES >> 20} MiB", path)
+
+
+def _read_rest(descriptor: int, path: str) -> bytes:
     parts = []
+    size = 0
     while data := os.read(descriptor, 1 << 20):
         parts.append(data)
+        size += len(data)
+        if size > _MOST_BYTES:
+            raise _too_large(path)
     return b"".join(parts)
 
 

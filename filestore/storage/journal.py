@@ -66,12 +66,18 @@ class Journal:
 
     def sequence(self) -> Sequence:
         """Return the sequence number; zero where none was ever written."""
+        return self._read_sequence()[0]
+
+    def _read_sequence(self) -> tuple[Sequence, bool]:
+        """Return the sequence number, and whether its file has other names, as in a copy by hard links."""
         try:
-            data, _ = self.disk.read(self.layout.sequence)
+            data, status = self.disk.read(self.layout.sequence)
             number, mtime_ns = _SEQUENCE.unpack(data)
-            return Sequence(number if number < _MAX_SEQUENCE else 0, mtime_ns)
-        except (FileNotFoundError, NotADirectoryError, struct.error):
-            return Sequence(0, 0)
+            return Sequence(number if number < _MAX_SEQUENCE else 0, mtime_ns), status.st_nlink > 1
+        except (FileNotFoundError, NotADirectoryError):
+            return Sequence(0, 0), False
+        except struct.error:
+            return Sequence(0, 0), status.st_nlink > 1
 
     def has_pending(self) -> bool:
         """Tell whether a committed change may not be wholly in its place."""
@@ -342,10 +348,15 @@ class Journal:
             RecoveryNeededError: HEAD has moved since the change was committed, and nobody has decided.
         """
         names = self.disk.names(self.layout.internal)
-        number = self.sequence().number
+        sequence, is_shared = self._read_sequence()
+        number = sequence.number
         for name in names:
             if name.startswith("stage-"):
                 self.disk.remove_tree(f"{self.layout.internal}/{name}")
+        if is_shared:  # it is written in place, which no other name of it may see
+            own = f"{self.layout.internal}/stage-seq"
+            self.disk.write_new(own, _SEQUENCE.pack(sequence.number, sequence.mtime_ns))
+            self.disk.rename(own, self.layout.sequence)
         is_pending = "pending" in names
         if is_pending:
             self._recover_pending(number | 1, decision)
@@ -355,8 +366,8 @@ class Journal:
 
     def come_to_rest(self) -> Sequence:
         """Recover where that is needed, and return the settled sequence number."""
-        sequence = self.sequence()
-        is_at_rest = sequence.is_settled and set(self.disk.names(self.layout.internal)) <= _LASTING
+        sequence, is_shared = self._read_sequence()
+        is_at_rest = sequence.is_settled and not is_shared and set(self.disk.names(self.layout.internal)) <= _LASTING
         if is_at_rest:
             return sequence
         self.recover()
