@@ -30,7 +30,7 @@ from tests.proofs.gateways import gateway
 
 SECONDS_TO_ANSWER = 600
 """Only that a request ends is the law; this is when a test stops waiting for it."""
-FEWEST_ANSWERS = 5
+FEWEST_ANSWERS = 3
 CATASTROPHIC = r"^(a|aa)+\1$"
 DRAFT7 = "http://json-schema.org/draft-07/schema#"
 
@@ -64,7 +64,7 @@ SLOW: dict[str, Callable[[], tuple[Any, Any]]] = {
     ),
     "contains in contains": lambda: (
         {"contains": {"contains": {"contains": {"const": 1}}}},
-        [[[0] * 200] * 200] * 200,
+        [[[0] * 120] * 120] * 120,
     ),
     "anyOf times items": lambda: ({"items": {"anyOf": [{"const": i} for i in range(5000)]}}, [4999] * 5000),
     "allOf times names": lambda: (

@@ -181,7 +181,7 @@ def everything(directory: Path) -> dict[str, object]:
     }
 
 
-CASES = [(place, kind) for place in PLACES for kind in KINDS][:: choose(9, 1)]
+CASES = [(place, kind) for place in PLACES for kind in KINDS][:: choose(17, 1)]
 
 
 @pytest.mark.parametrize(("place", "kind"), CASES)
