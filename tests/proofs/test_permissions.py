@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -182,17 +183,18 @@ def write_as(user: int, bits: int, root: Path, name: str, own: Path, mailbox: Ma
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A directory of a team, as `git init --shared` makes them; every user may reach it."""
-    for directory in tmp_path.parents:
-        if directory.stat().st_uid == os.getuid() and directory != Path("/"):
-            directory.chmod(directory.stat().st_mode | 0o011)
-    tmp_path.chmod(0o755)
-    root = tmp_path / "shared"
-    root.mkdir()
-    os.chown(root, ANN, TEAM)
-    root.chmod(0o2775)
-    return root
+def shared() -> Iterator[Path]:
+    """A directory of a team, as `git init --shared` makes them; every user may reach it.
+
+    Not below pytest's own directory, which each run of pytest closes to all other users.
+    """
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        root = Path(name) / "shared"
+        root.mkdir()
+        os.chown(root, ANN, TEAM)
+        root.chmod(0o2775)
+        yield root
 
 
 @needs_root
@@ -209,15 +211,20 @@ def test_two_users_of_a_group_share_a_store(shared: Path, tmp_path: Path) -> Non
     count("files whose permissions were compared", len(made))
 
 
+def states(root: Path) -> dict[Path, tuple[int, ...]]:
+    found = {path: path.lstat() for path in root.rglob("*")}
+    return {path: (status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns) for path, status in found.items()}
+
+
 @needs_root
 def test_a_user_who_is_kept_out_is_told_by_what(shared: Path, tmp_path: Path) -> None:
     """Whoever works under a umask of 077 keeps the others out, who learn that at once and change nothing."""
     with running(write_as, ANN, 0o077, shared, "ann", tmp_path / "ann") as mailbox:
         assert receive(mailbox) == ""
-    before = {path: path.lstat() for path in shared.rglob("*")}
+    before = states(shared)
     with running(write_as, BOB, 0o002, shared, "bob", tmp_path / "bob") as mailbox:
         complaint = receive(mailbox)
     assert complaint.startswith("StorageError: ")
     assert "Permission denied" in complaint
     assert str(shared) in complaint or ".filestore" in complaint
-    assert {path: path.lstat() for path in shared.rglob("*")} == before
+    assert states(shared) == before
