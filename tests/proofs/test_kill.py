@@ -10,45 +10,57 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from filestore import FileStore
-from tests.proofs.audit import audit
+from tests.proofs.audit import EVERYTHING, OWN_FILE, audit
 from tests.proofs.effort import choose, count
 from tests.proofs.kill_clients import Client, LibraryClient
-from tests.proofs.kills import State, assert_comes_to_rest, kill, observe, program, running
+from tests.proofs.kill_model import chat, extraction
+from tests.proofs.kills import (
+    KILLED,
+    State,
+    assert_comes_to_rest,
+    chosen_by_chance,
+    count_moment,
+    kill,
+    look,
+    observe,
+    program,
+    running,
+    untracked,
+)
+from tests.proofs.processes import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 
-ROUNDS = choose(2, 25)
+ROUNDS = choose(1, 30)
 """How often each command is killed."""
-MANY = 120
+MANY = choose(60, 120)
 
 
-def chat(text: str) -> dict[str, Any]:
-    content = [{"type": "text", "text": text}]
-    item_input = {"messages": [{"role": "user", "content": content}]}
-    tags = {"text": text}
-    return {"type": "chat", "function_name": "draft", "input": item_input, "output": content, "tags": tags}
-
-
-def extraction(text: str) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {text: {"type": "string"}}}
-    return {**chat(text), "type": "json", "function_name": "extract", "output": {"raw": "{}"}, "output_schema": schema}
+def pictured(text: str) -> dict[str, Any]:
+    """Return a datapoint with an attached file that no other has."""
+    one = chat(text)
+    data = "".join(letter if letter.isalnum() else "A" for letter in text * 4)
+    block = {"type": "file", "file_type": "base64", "mime_type": "image/png", "data": data}
+    one["input"]["messages"][0]["content"].append(block)
+    return one
 
 
 def mixed(word: str, number: int) -> list[dict[str, Any]]:
-    return [chat(f"{word} {n}") if n % 10 else extraction(f"{word} {n}") for n in range(number)]
+    kinds = [chat, chat, extraction, chat, chat, pictured, chat, chat]
+    return [kinds[n % len(kinds)](f"{word} {n}") for n in range(number)]
 
 
-def live(root: Path, dataset: str = "cases") -> list[uuid.UUID]:
+def live(root: Path) -> list[uuid.UUID]:
     store = FileStore(root, watch=False)
-    return [datapoint.id for datapoint in store.list_datapoints(dataset_name=dataset, limit=10**9)]
+    return [datapoint.id for datapoint in store.list_datapoints(dataset_name="cases", limit=EVERYTHING)]
 
 
 def stale(root: Path) -> list[str]:
@@ -57,7 +69,7 @@ def stale(root: Path) -> list[str]:
 
 def changes(root: Path) -> str:
     store = FileStore(root, watch=False)
-    found = store.list_datapoints(dataset_name="cases", limit=10**9)
+    found = store.list_datapoints(dataset_name="cases", limit=EVERYTHING)
     return json.dumps([{"type": one.type, "id": str(one.id), "tags": {"is": "new"}} for one in found])
 
 
@@ -119,27 +131,35 @@ def make_scene(words: Words, template: Path, directory: Path) -> Scene:
     subprocess.run(command, input=text, text=True, capture_output=True, check=True)
     seconds = time.monotonic() - began
     after = observe(FileStore(root, watch=False))
+    assert before != after
     return Scene(root, command, text, before, after, seconds)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_killed_command_is_done_or_not(name: str, template: Path, tmp_path: Path) -> None:
     scene = make_scene(COMMANDS[name], template, tmp_path)
-    assert scene.before != scene.after or name == "purge"
-    seed = random.randrange(2**32)
-    chance = random.Random(seed)
-    for number in range(ROUNDS):
-        root = tmp_path / f"store-{number}"
-        shutil.copytree(template, root)
-        with running(scene.start(root), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            feed(process, scene.text)
-            kill(process, root, chance, scene.seconds)
-            has_returned = process.returncode == 0
-        allowed = (scene.after,) if has_returned else (scene.before, scene.after)
-        assert_comes_to_rest(root, allowed.__contains__)
-        assert untracked(root) == []
-        shutil.rmtree(root)
+    with chosen_by_chance() as chance:
+        for number in range(ROUNDS):
+            root = tmp_path / f"store-{number}"
+            shutil.copytree(template, root)
+            kill_command(scene, root, chance)
+            shutil.rmtree(root)
+
+
+def kill_command(scene: Scene, root: Path, chance: random.Random) -> None:
+    with running(scene.start(root), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        feed(process, scene.text)
+        kill(process, root, chance, scene.seconds)
+    assert process.returncode in (0, KILLED)
+    has_returned = process.returncode == 0
+    allowed = (scene.after,) if has_returned else (scene.before, scene.after)
+    seen = assert_comes_to_rest(root, allowed.__contains__, chance)
+    assert [path for path in untracked(root) if not OWN_FILE.fullmatch(path)] == []
+    if has_returned:
+        count("commands that returned before they could be killed")
+    else:
         count("SIGKILL rounds, command line")
+        count(f"killed commands that are {'done' if seen == scene.after else 'as if never begun'}")
 
 
 def feed(process: subprocess.Popen[str], text: str) -> None:
@@ -148,45 +168,73 @@ def feed(process: subprocess.Popen[str], text: str) -> None:
     process.stdin.close()
 
 
-def untracked(root: Path) -> list[str]:
-    """Return what git would add that is no file of a dataset."""
-    words = ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=all"]
-    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [line for line in lines if not line[3:].startswith(("cases/", "copies/", "others/"))]
-
-
 # --- the gateway
 
 CLIENTS = 4
-GATEWAY_ROUNDS = choose(4, 150)
+STORES = choose(2, 60)
+LIVES = 3
+"""How many gateways serve one store, each after the last one was killed, before anything else looks after it."""
+CONFIG = """
+[functions.draft]
+type = "chat"
+[functions.draft.variants]
+[functions.extract]
+type = "json"
+[functions.extract.variants]
+"""
 
 
-@pytest.mark.parametrize("part", range(choose(1, 5)))
-def test_what_a_killed_gateway_has_answered_is_there_and_the_rest_is_whole_or_absent(part: int, tmp_path: Path) -> None:
-    seed = random.randrange(2**32)
-    chance = random.Random(seed)
-    for number in range(GATEWAY_ROUNDS // choose(1, 5)):
-        root = tmp_path / f"store-{number}"
-        root.mkdir()
-        (root / "tensorzero.toml").write_text('[functions.draft]\ntype = "chat"\n[functions.draft.variants]\n')
-        with running(program("--root", root, "serve", "--port", 0), stdout=subprocess.PIPE) as gateway:
-            assert gateway.stdout is not None
-            url = gateway.stdout.readline().removeprefix("Listening on ").strip()
-            clients = [Client(url, f"client{one}", chance.randrange(2**32)) for one in range(CLIENTS)]
-            clients += [LibraryClient(url, "library", 0)] if number % 5 == 0 else []
-            for client in clients:
-                client.start()
-            kill(gateway, root, chance, 0.5)
+@pytest.mark.parametrize("number", range(STORES))
+def test_what_a_killed_gateway_has_answered_is_there_and_the_rest_is_whole_or_absent(
+    number: int, tmp_path: Path
+) -> None:
+    root = tmp_path / "store"
+    root.mkdir()
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    (root / "tensorzero.toml").write_text(CONFIG)
+    seen = State()
+    with chosen_by_chance() as chance:
+        for life in range(LIVES):
+            clients = call_until_killed(root, chance, f"life{life}", has_library=(number + life) % 5 == 0)
+            before, seen = seen, look(root)
+            assert_are_told(clients, before, seen)
+            if life < LIVES - 1:
+                count_moment(root)
+        assert_comes_to_rest(root, seen.__eq__, chance)
+    assert [path for path in untracked(root) if not OWN_FILE.fullmatch(path)] == ["tensorzero.toml"]
+
+
+def call_until_killed(root: Path, chance: random.Random, name: str, *, has_library: bool) -> list[Client]:
+    """Let clients call a gateway until it is killed."""
+    words = program("--root", root, "serve", "--port", 0)
+    with ExitStack() as stack:
+        gateway = stack.enter_context(running(words, stdout=subprocess.PIPE))
+        assert gateway.stdout is not None
+        url = gateway.stdout.readline().removeprefix("Listening on ").strip()
+        clients = [Client(url, f"{name}client{one}", chance.randrange(2**32)) for one in range(CLIENTS)]
+        clients += [LibraryClient(url, f"{name}library", chance.randrange(2**32))] * has_library
         for client in clients:
-            client.join()
-        assert [client.failure for client in clients if client.failure] == []
-        assert_comes_to_rest(root, partial(are_told, clients))
-        shutil.rmtree(root)
-        count("SIGKILL rounds, gateway")
-        count("calls answered by gateways that were killed", sum(client.calls for client in clients))
+            client.start()
+        assert not has_library or until(lambda: clients[-1].calls > 0), "the library is slow to load"
+        killed_at = kill(gateway, root, chance, seconds=0.8, idle=0.8)
+    assert gateway.returncode == KILLED
+    for client in clients:
+        client.join()
+        assert client.failure == ""
+        assert client.ended_at > killed_at, "a connection broke while the gateway was alive"
+        count("calls by TensorZero's client" if has_library and client is clients[-1] else "calls", client.calls)
+    count("SIGKILL rounds, gateway")
+    return clients
 
 
-def are_told(clients: list[Client], seen: State) -> bool:
-    """Tell whether each client finds what it was told, with or without what it asked for last."""
-    own = [State({one: number for one, number in seen.items() if client.is_its_own(one)}) for client in clients]
-    return all(found in client.allowed() for client, found in zip(clients, own, strict=True))
+def assert_are_told(clients: list[Client], before: State, seen: State) -> None:
+    """Check that each client finds what it was told, with or without what it asked for last, and others what was."""
+    left = State(seen)
+    for client in clients:
+        own = State({one: number for one, number in seen.items() if client.is_its_own(one)})
+        told, *planned = client.allowed()
+        assert own in (told, *planned)
+        left -= own
+        if planned and planned != [told]:
+            count(f"calls under way at the kill that are {'as if never begun' if own == told else 'done'}")
+    assert left == before, "a call changed what was another's"
