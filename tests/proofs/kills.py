@@ -107,7 +107,7 @@ def untracked(root: Path) -> list[str]:
 
 
 def kill(process: subprocess.Popen[str], root: Path, chance: random.Random, seconds: float, idle: float = 0) -> float:
-    """Kill a process: at any instant of its work, or when it has staged a change, or when it has committed one.
+    """Kill a process: at any instant of its work, or when it has staged, committed, or begun to place a change.
 
     Returns the instant, by the monotonic clock.
 
@@ -120,11 +120,17 @@ def kill(process: subprocess.Popen[str], root: Path, chance: random.Random, seco
     """
     began = time.monotonic()
     instant = began + chance.random() * seconds * 1.1
-    sign, most = chance.choice([("", 0.0), ("stage", 0.02), ("pending", 0.004), ("pending", 0.0)])
-    if sign:
+    sign = chance.choice(["any", "stage", "pending", "place"])
+    if sign != "any":
         _wait(process, began + chance.random() * idle)
-        _wait(process, began + idle + seconds * 2, lambda: _shows(root, sign))
-        instant = time.monotonic() + chance.random() * most
+        before = _places(root)
+        is_placed = sign == "place"
+        _wait(
+            process,
+            began + idle + seconds * 2,
+            lambda: _places(root) != before if is_placed else _shows(root, sign),
+        )
+        instant = time.monotonic() + chance.random() * chance.choice([0.0, 0.004, 0.02])
     _wait(process, instant)
     killed_at = time.monotonic()
     process.kill()
@@ -141,6 +147,15 @@ def _wait(process: subprocess.Popen[str], instant: float, is_time: Callable[[], 
 def _shows(root: Path, sign: str) -> bool:
     internal = root / ".filestore"
     return any(name.startswith(sign) for place in _names(internal) for name in _names(internal / place))
+
+
+def _places(root: Path) -> list[int]:
+    """Return what is another as soon as a file is put into a dataset, or taken from it: times, and tombstones."""
+    datasets = [root / name for name in _names(root) if "." not in name]
+    inner = [path / kind for path in datasets for kind in ("", "schemas", "files")]
+    times = [path.stat().st_mtime_ns for path in inner if path.is_dir()]
+    shards = [path / "tombstones" / shard for path in datasets for shard in _names(path / "tombstones")]
+    return [*times, sum(len(_names(path)) for path in shards)]
 
 
 def _names(path: Path) -> list[str]:

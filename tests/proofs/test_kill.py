@@ -39,7 +39,7 @@ from tests.proofs.processes import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 
-ROUNDS = choose(1, 30)
+ROUNDS = choose(1, 25)
 """How often each command is killed."""
 MANY = choose(60, 120)
 
@@ -171,7 +171,7 @@ def feed(process: subprocess.Popen[str], text: str) -> None:
 # --- the gateway
 
 CLIENTS = 4
-STORES = choose(2, 60)
+STORES = choose(2, 40)
 LIVES = 3
 """How many gateways serve one store, each after the last one was killed, before anything else looks after it."""
 CONFIG = """
