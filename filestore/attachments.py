@@ -94,8 +94,10 @@ def parse_file_block(reader: ObjectReader, dialect: Dialect, attachments: Attach
         keys = ("type", "mime_type", "data") if "data" in reader else ("type", "url", "mime_type")
         reader.refuse_unknown(keys)
         return _parse_base64(reader, attachments) if "data" in reader else _parse_url(reader)
-    if dialect is Dialect.FILE:
+    if dialect is Dialect.FILE or (dialect is Dialect.DRAFT and "data" not in reader):
         return _parse_in_file(reader, attachments.directory)
+    if dialect is Dialect.DRAFT:
+        reader.refuse_unknown((*_KEYS_IN_FILE, "data"))
     kind = reader.take("file_type", expect_text)
     if kind is None:
         kind = next((name for key, name in _UNTAGGED if key in reader), "url")
@@ -110,14 +112,14 @@ def parse_file_block(reader: ObjectReader, dialect: Dialect, attachments: Attach
     raise ShapeError(f"unknown variant `{kind}`, expected one of {_FILE_TYPES}", ("file_type",))
 
 
+_KEYS_IN_FILE = ("type", "file_type", "url", "source_url", "mime_type", "storage_path", "detail", "filename")
 _UNTAGGED = (("data", "base64"), ("storage_path", "object_storage_pointer"))
 _FILE_TYPES = "`url`, `base64`, `object_storage_pointer`, `object_storage`"
 
 
 def _parse_in_file(reader: ObjectReader, directory: str) -> JSONObject:
     hints = {"data": "bytes belong in `files/`: put the block into a draft, and it is stored there when it is adopted"}
-    known = ("type", "file_type", "url", "source_url", "mime_type", "storage_path", "detail", "filename")
-    reader.refuse_unknown(known, hints)
+    reader.refuse_unknown(_KEYS_IN_FILE, hints)
     path = reader.value.get("storage_path")
     if path is None:
         return _parse_url(reader)

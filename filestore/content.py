@@ -71,7 +71,7 @@ class InputParser:
         if isinstance(value, str):
             return [text_block(value)]
         if isinstance(value, dict):
-            if self.dialect is Dialect.FILE and depth(value) > _ARGUMENTS_DEPTH:  # the canonical file would be deeper
+            if self.dialect.is_file and depth(value) > _ARGUMENTS_DEPTH:  # the canonical file would be deeper
                 raise ShapeError(f"nested more than {_ARGUMENTS_DEPTH} levels deep")
             return [_template_block(role, value)]
         if not isinstance(value, list):
@@ -114,7 +114,7 @@ class InputParser:
             return text_block(_deserialize(key, quote, lambda: expect_text(value)))
         if key == "arguments":
             return _template_block(role, _deserialize(key, quote, lambda: expect_object(value, "a map")))
-        if key == "value" and self.dialect is Dialect.LEGACY:
+        if key == "value" and self.dialect in (Dialect.LEGACY, Dialect.DRAFT):
             return self._parse_text_value(block, value, role)
         raise ShapeError(f"Unknown key {quote}{key}{quote} in text content", (key,), is_key=True)
 
@@ -123,8 +123,10 @@ class InputParser:
             return text_block(value)
         if isinstance(value, dict):
             return _template_block(role, value)
-        reason = "The 'value' field in a `text` content block must be a string or object"
-        self.deferred = self.deferred or DeferredShapeError(reason)
+        error = DeferredShapeError("The 'value' field in a `text` content block must be a string or object")
+        if self.dialect is not Dialect.LEGACY:
+            raise error
+        self.deferred = self.deferred or error
         return block
 
 
@@ -167,7 +169,7 @@ def _parse_tool_result(reader: ObjectReader, dialect: Dialect) -> JSONObject:
 
 
 def _parse_tool_call(reader: ObjectReader, dialect: Dialect) -> JSONObject:
-    if dialect is Dialect.LEGACY:
+    if dialect in (Dialect.LEGACY, Dialect.DRAFT):
         return _parse_tool_call_legacy(reader)
     if dialect is Dialect.FILE:
         reader.refuse_unknown(("type", "id", "name", "arguments"))
@@ -221,7 +223,7 @@ def _arguments_text(arguments: JSONValue) -> str:
 def parse_thought(reader: ObjectReader, dialect: Dialect) -> JSONObject:
     """Return the normal form of a thought block; `text` is null where it was left out."""
     known = ("type", "text", "signature", "summary", "provider_type", "_internal_provider_type", "extra_data")
-    if dialect is Dialect.FILE:
+    if dialect.is_file:
         reader.refuse_unknown(known)
     block: JSONObject = {"type": "thought", "text": reader.take("text", expect_text)}
     optional: dict[str, JSONValue] = {"signature": reader.take("signature", expect_text)}
@@ -255,7 +257,7 @@ def _parse_summary_item(value: JSONValue) -> JSONObject:
 
 def parse_unknown(reader: ObjectReader, dialect: Dialect) -> JSONObject:
     """Return the normal form of an `unknown` block: `data`, and the model and provider it is meant for."""
-    if dialect is Dialect.FILE:
+    if dialect.is_file:
         reader.refuse_unknown(("type", "data", "model_name", "provider_name", "model_provider_name"))
     block: JSONObject = {"type": "unknown", "data": reader.require("data", _keep)}
     legacy_name = reader.take("model_provider_name", expect_text)

@@ -23,7 +23,9 @@ __all__ = [
     "format_wire_time",
     "is_canonical_uuid",
     "is_datapoint_id",
+    "is_draft_name",
     "is_file_name",
+    "is_id_shaped",
     "parse_canonical_uuid",
     "parse_directory_name",
     "parse_file_name",
@@ -42,6 +44,7 @@ _HYPHENATED = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _UUID = re.compile(rf"(?:urn:uuid:)?({_HYPHENATED})|\{{({_HYPHENATED})\}}|([0-9a-fA-F]{{32}})")
 _NOT_IN_UUID = r"[^0-9a-fA-F-]"
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_DRAFT_NAME = re.compile(r"(?!\.)[^/\\\x00]{1,240}\.json")
 _FILE_NAME = re.compile(rf"({_CANONICAL.pattern})\.json")
 _FILE_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})\.([0-9]{6})Z")
 _WINDOWS_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
@@ -253,6 +256,28 @@ def parse_file_name(name: str) -> uuid.UUID | None:
 def is_datapoint_id(id: uuid.UUID) -> bool:
     """Tell whether a datapoint may have an id: it is a UUIDv7 of a time up to the year 9999."""
     return id.version == 7 and id.int >> 80 <= _LAST_MILLISECOND
+
+
+def is_draft_name(name: str) -> bool:
+    """Tell whether a file of this name in a dataset's directory is a draft.
+
+    It is neither a datapoint nor somebody's mistake in the spelling of an id, nor hidden, and it is text.
+
+    >>> [is_draft_name(name) for name in ("a case.json", "019C0A11-22bb-7aaa-8ccc-0123456789ab.json", ".a.json")]
+    [True, False, False]
+    """
+    if _DRAFT_NAME.fullmatch(name) is None or is_id_shaped(name.removesuffix(".json")):
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+    return True
+
+
+def is_id_shaped(stem: str) -> bool:
+    """Tell whether a file name without its ending is a UUID, of whatever version and in whatever spelling."""
+    return re.fullmatch(_HYPHENATED, stem) is not None
 
 
 @lru_cache(maxsize=256)

@@ -40,6 +40,13 @@ class Dialect(enum.Enum):
     """Requests of the v1 generation."""
     FILE = "file"
     """A datapoint file: the v1 blocks and shorthands; unknown keys are mistakes."""
+    DRAFT = "draft"
+    """A draft: what a file or a request of either generation may say; unknown keys are mistakes."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is written in a file of a dataset, and not in a request."""
+        return self in (Dialect.FILE, Dialect.DRAFT)
 
 
 def describe(value: JSONValue) -> str:

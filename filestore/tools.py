@@ -16,6 +16,7 @@ from filestore.shapes import ObjectReader, expect_flag, expect_list, expect_obje
 __all__ = [
     "ToolParams",
     "available_tools",
+    "find_available_tools",
     "parse_additional_tool",
     "parse_additional_tool_legacy",
     "parse_names",
@@ -135,6 +136,20 @@ def available_tools(params: ToolParams, function: Function | None, config: Funct
     own = [_tool_of(tool) for tool in params.additional_tools if tool["type"] == "function"]
     names = {tool.name for tool in configured}
     return configured + [tool for tool in own if tool.name not in names]
+
+
+def find_available_tools(params: ToolParams, function: Function, config: FunctionConfig) -> dict[str, Tool | None]:
+    """Return what the output of a stored datapoint may call today: its function's tools and its own.
+
+    They go by display name, with None for custom tools, whose arguments are free text.
+    """
+    keys = dict.fromkeys([*function.tools, *(params.allowed_tools or ())])
+    configured = [config.tools[key] for key in keys if key in config.tools]
+    own = {
+        expect_text(tool["name"]): _tool_of(tool) if tool["type"] == "function" else None
+        for tool in params.additional_tools
+    }
+    return {**{tool.name: tool for tool in configured}, **own}
 
 
 def _tool_of(tool: JSONObject) -> Tool:

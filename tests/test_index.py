@@ -343,7 +343,7 @@ def commit_deletion(world: World, internal: Path) -> None:
     tombstone = Entry("tombstone", f"{world.ids[1]}@20260102T030405.678901Z")
     stage = world.root / "stage.tmp"
     stage.mkdir()
-    (stage / "manifest.json").write_bytes(Pending(None, {tombstone: None}, []).render())
+    (stage / "manifest.json").write_bytes(Pending(None, {tombstone: None}, {}).render())
     (stage / tombstone.staged_name).touch()
     stage.rename(internal / "pending")
 

@@ -22,6 +22,7 @@ FLOORS = [
     {"outputs", "tools", "validation", "function_config"},
     {"datapoint"},
     {"datapoint_file", "query", "requests_legacy", "requests_v1"},
+    {"drafts"},
     {"storage"},
     {"store"},
     {"gateway", "cli"},

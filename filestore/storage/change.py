@@ -37,8 +37,9 @@ class Change:
 
     Attributes:
         puts: The files to write, with their bytes.
-        replaced: The state in which those that exist already were read, and those that a successor takes over from.
-        removed: The tombstones to take away.
+        replaced: The state in which those that exist already were read, those that a successor takes over from, and
+            the drafts to take away.
+        removed: The tombstones and drafts to take away, and what is purged.
     """
 
     def __init__(self, removed: Iterable[Entry] = ()) -> None:
@@ -53,20 +54,26 @@ class Pending(NamedTuple):
     Attributes:
         head: The commit HEAD was at, None outside a repository.
         puts: The files it writes, with the digest of the file each one replaces.
-        removed: The tombstones it takes away.
+        removed: The files it takes away, with the digest of those that go only if nobody has edited them since.
     """
 
     head: str | None
     puts: dict[Entry, str | None]
-    removed: list[Entry]
+    removed: dict[Entry, str | None]
+
+    @classmethod
+    def of(cls, change: Change, head: str | None) -> Pending:
+        """Return what is to be noted of a change."""
+
+        def noted(entries: Iterable[Entry]) -> dict[Entry, str | None]:
+            found = {entry: change.replaced.get(entry) for entry in entries}
+            return {entry: replaced.digest if replaced else None for entry, replaced in found.items()}
+
+        return cls(head, noted(change.puts), noted(change.removed))
 
     def render(self) -> bytes:
         """Return the manifest: ids and kinds, never paths."""
-        puts: list[JSONValue] = [
-            {"kind": entry.kind, "name": entry.name, "replaces": digest} for entry, digest in self.puts.items()
-        ]
-        removed: list[JSONValue] = [{"kind": entry.kind, "name": entry.name} for entry in self.removed]
-        return dumps({"head": self.head, "puts": puts, "removed": removed})
+        return dumps({"head": self.head, "puts": _render(self.puts), "removed": _render(self.removed)})
 
     @classmethod
     def parse(cls, data: bytes) -> Pending:
@@ -76,14 +83,15 @@ class Pending(NamedTuple):
             ValueError: It is no manifest.
         """
         reader = ObjectReader(loads(data))
-        puts = reader.require_list("puts", lambda item: (_parse_entry(item), _parse_digest(item)))
-        return cls(reader.take("head", expect_text), dict(puts), reader.require_list("removed", _parse_entry))
+        puts, removed = (dict(reader.require_list(key, _parse_entry)) for key in ("puts", "removed"))
+        return cls(reader.take("head", expect_text), puts, removed)
 
 
-def _parse_entry(value: JSONValue) -> Entry:
+def _render(entries: dict[Entry, str | None]) -> list[JSONValue]:
+    return [{"kind": entry.kind, "name": entry.name, "replaces": digest} for entry, digest in entries.items()]
+
+
+def _parse_entry(value: JSONValue) -> tuple[Entry, str | None]:
     reader = ObjectReader(value)
-    return Entry(reader.require("kind", expect_text), reader.require("name", expect_text))
-
-
-def _parse_digest(value: JSONValue) -> str | None:
-    return ObjectReader(value).take("replaces", expect_text)
+    entry = Entry(reader.require("kind", expect_text), reader.require("name", expect_text))
+    return entry, reader.take("replaces", expect_text)

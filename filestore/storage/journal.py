@@ -30,6 +30,8 @@ Decision = Literal["apply", "discard"]
 _MANIFEST = "manifest.json"
 _LASTING = frozenset({"lock", "seq"})
 """What a dataset's internal directory holds between two writes."""
+_OWN_WORK = ("datapoint", "draft")
+"""The kinds of files that people write: whatever is in the place of one is never replaced unread."""
 _SEQUENCE = struct.Struct("<Qq")
 _MAX_SEQUENCE = 1 << 62
 """A number that no store has reached: whoever wrote it was not the store."""
@@ -175,11 +177,7 @@ class Journal:
 
     def _commit_many(self, change: Change, number: int, new_directories: list[str]) -> None:
         stage = f"{self.layout.internal}/stage-{number}"
-        pending = Pending(
-            read_head(self.disk, self.layout.root),
-            {entry: replaced.digest if (replaced := change.replaced.get(entry)) else None for entry in change.puts},
-            change.removed,
-        )
+        pending = Pending.of(change, read_head(self.disk, self.layout.root))
         files = {f"{stage}/{entry.staged_name}": data for entry, data in change.puts.items()}
         modes = {f"{stage}/{entry.staged_name}": replaced.mode for entry, replaced in change.replaced.items()}
         try:
@@ -208,7 +206,7 @@ class Journal:
             if is_young(status, now) and self.digest(final) != replaced.digest:  # saved twice within one clock tick
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
-            is_new = entry.kind == "datapoint" and entry not in change.replaced
+            is_new = entry.kind in _OWN_WORK and entry not in change.replaced
             if is_new and not self.disk.is_free(self.layout.final(entry)):
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.removed:
@@ -246,13 +244,16 @@ class Journal:
             staged, final = self.staged(entry), self.layout.final(entry)
             if replaced is None and not self._is_staged(staged):
                 continue
-            if entry.kind == "datapoint" and not self._is_as_read(entry, digest, replaced):
+            if (entry.kind in _OWN_WORK or digest) and not self._is_as_read(entry, digest, replaced):
+                if entry.kind not in _OWN_WORK:
+                    continue  # it was to say the same in other bytes
                 final = self._free_draft(entry)
             directories.update(dict.fromkeys(self._place(entry, staged, final)))
             directories[self.layout.parent(entry)] = None
-        for entry in pending.removed:
+        for entry, digest in pending.removed.items():
             self._check_steps(entry)
-            self.disk.remove(self.layout.final(entry))
+            if digest is None or self._is_to_go(entry, digest, replaced):
+                self.disk.remove(self.layout.final(entry))
             directories[self.layout.parent(entry)] = None
         return list(directories)
 
@@ -271,6 +272,13 @@ class Journal:
             return self.disk.is_free(final)
         status = self.disk.status(final)
         return status is not None and signature(status) == replaced[entry].signature
+
+    def _is_to_go(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
+        """Tell whether a file is still there that a change takes away; a draft that was edited since stays."""
+        status = self.disk.status(self.layout.final(entry))
+        if status is None or digest is None:
+            return status is not None
+        return stat.S_ISREG(status.st_mode) and self._is_as_read(entry, digest, replaced)
 
     def _check_steps(self, entry: Entry) -> None:
         """Refuse to follow a link on the way to an entry."""
@@ -418,5 +426,5 @@ class Journal:
 
     def _is_applied(self, pending: Pending) -> bool:
         """Tell whether nothing is left to do but to close the change."""
-        waiting = [self.staged(entry) for entry in pending.puts] + [self.layout.final(one) for one in pending.removed]
-        return all(self.disk.status(path) is None for path in waiting)
+        is_put = all(self.disk.status(self.staged(entry)) is None for entry in pending.puts)
+        return is_put and not any(self._is_to_go(entry, digest, None) for entry, digest in pending.removed.items())

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.ids import file_name, format_file_time, parse_file_time, spell_dataset_name
+from filestore.ids import file_name, format_file_time, is_draft_name, parse_file_time, spell_dataset_name
 
 __all__ = ["DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_names"]
 
@@ -26,7 +26,7 @@ _NAMES = {
     "tombstone": _TOMBSTONE,
 }
 Kind = str
-"""What a file of a dataset is: `datapoint`, `schema`, `file` or `tombstone`."""
+"""What a file of a dataset is: `datapoint`, `schema`, `file`, `tombstone` or `draft`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Entry:
     @staticmethod
     def is_name(kind: Kind, name: str) -> bool:
         """Tell whether a file of a kind may have a name."""
+        if kind == "draft":
+            return is_draft_name(name)
         pattern = _NAMES.get(kind)
         return pattern is not None and pattern.fullmatch(name) is not None
 
@@ -124,7 +126,7 @@ class DatasetLayout:
 
     def parent(self, entry: Entry) -> str:
         """Return the directory an entry lies in."""
-        if entry.kind == "datapoint":
+        if entry.kind in ("datapoint", "draft"):
             return self.path
         if entry.kind == "tombstone":
             return f"{self.tombstones}/{entry.name.partition('@')[0][-2:]}"
