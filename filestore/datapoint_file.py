@@ -51,6 +51,7 @@ __all__ = [
     "FileContext",
     "canonical_schema",
     "parse_datapoint",
+    "placed",
     "read_datapoint",
     "read_schema",
     "render_datapoint",
@@ -144,13 +145,18 @@ def read_datapoint(data: bytes, path: str, datapoint_id: uuid.UUID, context: Fil
     """
     try:
         return parse_datapoint(loads_file(data), datapoint_id, context)
-    except JSONTextError as error:
-        raise FileContentError(path, error.line, max(error.column, 1), error.reason) from None
-    except ShapeError as error:
-        from filestore.codec.positions import locate
+    except (JSONTextError, ShapeError) as error:
+        raise placed(error, data, path) from None
 
-        line, column = locate(data, error.pointer, key=error.is_key)
-        raise FileContentError(path, line, column, str(error)) from None
+
+def placed(error: JSONTextError | ShapeError, data: bytes, path: str) -> FileContentError:
+    """Return a mistake in the text or in the value of a file as one in the file, with its line and column."""
+    if isinstance(error, JSONTextError):
+        return FileContentError(path, error.line, max(error.column, 1), error.reason)
+    from filestore.codec.positions import locate
+
+    line, column = locate(data, error.pointer, key=error.is_key)
+    return FileContentError(path, line, column, str(error))
 
 
 def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileContext) -> Datapoint:
@@ -304,7 +310,7 @@ def read_schema(data: bytes, path: str, digest: str) -> JSONValue:
     try:
         schema = loads_file(data)
     except JSONTextError as error:
-        raise FileContentError(path, error.line, max(error.column, 1), error.reason) from None
+        raise placed(error, data, path) from None
     if not hashlib.sha256(dumps(schema)).hexdigest().startswith(digest):
         reason = "this schema was altered: its content no longer has the digest in its name (restore it from git)"
         raise FileContentError(path, 1, 1, reason)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from filestore.attachments import Attachments
-from filestore.codec import JSONObject, JSONValue
+from filestore.codec import JSONObject, JSONValue, loads_file
 from filestore.content import InputParser
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint, tool_fields
-from filestore.datapoint_file import FileContext, parse_datapoint
+from filestore.datapoint_file import FileContext, parse_datapoint, placed
 from filestore.errors import (
+    JSONTextError,
     RequestError,
     SchemaCompileError,
     SchemaMismatchError,
@@ -31,7 +32,7 @@ from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text
 from filestore.tools import ToolParams, find_available_tools, resolve_tool_params
 from filestore.validation import fits_tool, validate_input
 
-__all__ = ["DROPPED", "check_against_function", "parse_draft"]
+__all__ = ["DROPPED", "check_against_function", "parse_draft", "read_draft"]
 
 DROPPED = frozenset(
     {
@@ -44,6 +45,25 @@ DROPPED = frozenset(
 _TOOL_KEYS = ("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools")
 Tools = Mapping[str, Tool | None]
 """The tools that an output may call by their display names; None for custom ones, whose arguments are free text."""
+
+
+def read_draft(data: bytes, path: str, new_id: uuid.UUID, context: FileContext) -> tuple[Datapoint, dict[str, bytes]]:
+    """Read a draft as `parse_draft` does.
+
+    Args:
+        data: The bytes of the file.
+        path: How to name the file in an error; it ends with its name.
+        new_id: The id it gets.
+        context: What it does not say itself.
+
+    Raises:
+        FileContentError: It is none, with the line and column of the mistake.
+    """
+    stem = path.rpartition("/")[2].removesuffix(".json")
+    try:
+        return parse_draft(loads_file(data), stem, new_id, context)
+    except (JSONTextError, ShapeError) as error:
+        raise placed(error, data, path) from None
 
 
 def parse_draft(

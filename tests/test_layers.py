@@ -25,6 +25,7 @@ FLOORS = [
     {"drafts"},
     {"storage"},
     {"store"},
+    {"formatting"},
     {"gateway", "cli"},
     {"__main__"},
 ]

@@ -264,6 +264,17 @@ class DatasetView:
                 self._seen_bytes[entry] = None
         return self._seen_bytes[entry]
 
+    def look(self, entry: Entry, parse: Callable[[bytes, str], T]) -> tuple[T, bytes, os.stat_result]:
+        """Return what `parse(data, path)` makes of a schema or a draft, its bytes, and the file's status.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            FileContentError: The file cannot be read, and nobody is just writing it.
+        """
+        self._disk.check_directory(self.layout.parent(entry))
+        (parsed, data), status = self._read(entry, lambda data, path: (parse(data, path), data))
+        return parsed, data, status
+
     def names_of(self, kind: str) -> list[str]:
         """Return the names of the files of one kind that carries its kind in its directory."""
         path = self.layout.parent_of(kind)

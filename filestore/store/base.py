@@ -102,7 +102,25 @@ class StoreBase:
 
         return dataset.write(plan)
 
-    def _bring_along(
+    # --- for rooms above the store, which work on files
+
+    def open_dataset(self, dataset_name: str) -> Dataset:
+        """Return a dataset, whether or not it exists: its reads, and the one funnel of its writes.
+
+        Raises:
+            DatasetNameError: The name cannot be a dataset's.
+        """
+        return self._datasets.get(dataset_name)
+
+    def now(self) -> datetime:
+        """Return the time by the store's clock, UTC."""
+        return self._clock()
+
+    def make_id(self) -> uuid.UUID:
+        """Return a new datapoint id, greater than all that the store has made before."""
+        return self._id_maker.make()[0]
+
+    def bring_along(
         self, datapoint: Datapoint, files: dict[str, bytes], target: Dataset
     ) -> tuple[Datapoint, dict[str, bytes]]:
         """Copy the attached files of other datasets that a datapoint points to: each dataset is committed by itself."""

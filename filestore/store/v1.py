@@ -63,7 +63,7 @@ class V1Operations(StoreBase):
             for index, (item, new_id) in enumerate(zip(items, ids, strict=True)):
                 with naming_item(index):
                     datapoint = build_created(item, dataset_name, new_id, config)
-                    built.append(self._bring_along(datapoint, item.files, dataset))
+                    built.append(self.bring_along(datapoint, item.files, dataset))
         insert(dataset, built)
         return ids
 
@@ -145,7 +145,7 @@ class V1Operations(StoreBase):
                 now = self._clock()
                 updated = [in_place(datapoint, now) for datapoint in updated]
             for datapoint, item in zip(updated, items, strict=True):
-                complete, files = self._bring_along(datapoint, item.files, dataset)
+                complete, files = self.bring_along(datapoint, item.files, dataset)
                 changes.put(change, view, complete, files, replaces=not new_ids)
             return change, [datapoint.id for datapoint in updated]
 
@@ -229,7 +229,7 @@ class V1Operations(StoreBase):
 
         def action(view: DatasetView) -> dict[uuid.UUID, tuple[Datapoint, dict[str, bytes]]]:
             found = ((one, changes.find_live(view, one, load)) for one in dict.fromkeys(ids))
-            return {one: self._bring_along(datapoint, {}, target) for one, datapoint in found if datapoint is not None}
+            return {one: self.bring_along(datapoint, {}, target) for one, datapoint in found if datapoint is not None}
 
         return self._datasets.get(dataset_name).read(action, absent={})
 

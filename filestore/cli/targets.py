@@ -1,0 +1,145 @@
+"""Which files a command is about: paths and dataset names on the command line, and the stores that they lie in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from filestore.cli.settings import Settings
+from filestore.cli.terminal import escape_controls
+from filestore.ids import is_file_name, parse_directory_name
+from filestore.storage.layout import INTERNAL, Entry
+
+if TYPE_CHECKING:
+    from filestore.store import FileStore
+
+__all__ = ["Target", "find_targets", "show_path"]
+
+
+class Target(NamedTuple):
+    """Files of one dataset.
+
+    Attributes:
+        store: The store.
+        dataset: The dataset's name.
+        names: Paths in its directory; None for all that is in it.
+    """
+
+    store: FileStore
+    dataset: str
+    names: list[str] | None
+
+
+class _Place(NamedTuple):
+    """What one argument means: everything in a root, in a dataset's directory, or one file there."""
+
+    root: Path
+    directory: str | None = None
+    name: str | None = None
+
+
+def find_targets(settings: Settings, arguments: Sequence[str]) -> list[Target]:
+    """Return what the arguments name; without any, everything in the store.
+
+    An argument that exists as a path is one; any other is the name of a dataset. Unless --root says which store is
+    meant, the one that a path lies in is.
+
+    Raises:
+        click.UsageError: An argument is neither, or its path lies in no dataset of the store.
+    """
+    source = click.get_current_context().find_root().get_parameter_source("root")
+    only_root = None if source is ParameterSource.DEFAULT else Path(settings.root).resolve()
+    places = [_find_place(settings, argument, only_root) for argument in arguments]
+    places = places or [_Place(Path(settings.root).resolve())]
+    stores = {
+        root: settings._replace(root=str(root)).open_store() for root in dict.fromkeys(one.root for one in places)
+    }
+    found: dict[tuple[Path, str], list[str] | None] = {}
+    for place in places:
+        for dataset in _datasets(stores[place.root], place):
+            names = found.setdefault((place.root, dataset), [])
+            if place.name is None:
+                found[place.root, dataset] = None
+            elif names is not None and place.name not in names:
+                names.append(place.name)
+    return [Target(stores[root], dataset, names) for (root, dataset), names in found.items()]
+
+
+def show_path(store: FileStore, path: str) -> str:
+    """Return a path relative to the root as one relative to the working directory, as it would be typed."""
+    full = store.root / path
+    try:
+        return os.path.relpath(full)
+    except ValueError:  # on another drive
+        return str(full)
+
+
+def _datasets(store: FileStore, place: _Place) -> Iterable[str]:
+    if place.directory is None:
+        return store.dataset_names()
+    name = parse_directory_name(place.directory)
+    if name is None:
+        raise click.UsageError(
+            f"'{escape_controls(place.directory)}' is no directory of a dataset: no name is spelled so."
+        )
+    return [name]
+
+
+def _find_place(settings: Settings, argument: str, only_root: Path | None) -> _Place:
+    path = Path(argument)
+    if not path.exists() and not path.is_symlink():
+        return _find_dataset(settings, argument)
+    # The last step is not resolved: a link in the place of a file is a mistake to be told, not to be followed.
+    path = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    place = _place_of_directory(path, only_root) if path.is_dir() else _place_of_file(path, argument)
+    if only_root is not None and place.root != only_root:
+        raise click.UsageError(
+            f"'{escape_controls(argument)}' does not lie in a dataset of the store '{settings.root}'."
+        )
+    return place
+
+
+def _find_dataset(settings: Settings, name: str) -> _Place:
+    from filestore.errors import DatasetNameError
+    from filestore.ids import spell_dataset_name
+
+    root = Path(settings.root).resolve()
+    try:
+        directory = spell_dataset_name(name)
+    except DatasetNameError:
+        directory = ""
+    if not directory or not (root / directory).is_dir():
+        raise click.UsageError(f"'{escape_controls(name)}' is neither a path nor a dataset of the store.")
+    return _Place(root, directory)
+
+
+def _place_of_directory(path: Path, only_root: Path | None) -> _Place:
+    is_root = path == only_root if only_root is not None else _is_root(path)
+    return _Place(path) if is_root else _Place(path.parent, path.name)
+
+
+def _is_root(path: Path) -> bool:
+    """Tell whether a directory is a store, rather than a dataset of one."""
+    if (path / INTERNAL).exists() or (path / "tensorzero.toml").exists():
+        return True
+    entries = sorted(path.iterdir())
+    if any(is_file_name(entry.name) for entry in entries):
+        return False
+    inner = (entry for entry in entries if entry.is_dir())
+    return any(is_file_name(one.name) for directory in inner for one in directory.iterdir()) or not any(
+        entry.suffix == ".json" for entry in entries
+    )
+
+
+def _place_of_file(path: Path, argument: str) -> _Place:
+    if path.suffix != ".json":
+        raise click.UsageError(f"'{escape_controls(argument)}' is neither a datapoint, nor a schema, nor a draft.")
+    directory = path.parent
+    if directory.name == "schemas" and Entry.is_name("schema", path.name):
+        return _Place(directory.parent.parent, directory.parent.name, f"schemas/{path.name}")
+    return _Place(directory.parent, directory.name, path.name)
