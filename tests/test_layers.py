@@ -16,7 +16,7 @@ FLOORS = [
     {"errors"},
     {"ids", "codec", "garbage", "texts", "times"},
     {"shapes"},
-    {"attachments", "functions", "toml_tables", "schema", "ecma_pattern", "formats"},
+    {"attachments", "functions", "skeleton", "toml_tables", "schema", "ecma_pattern", "formats"},
     {"content"},
     {"spellings"},
     {"outputs", "tools", "validation", "function_config"},

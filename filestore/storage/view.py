@@ -281,6 +281,10 @@ class DatasetView:
         self._disk.check_directory(path)
         return [name for name in self._disk.names(path) if Entry.is_name(kind, name)]
 
+    def has_file(self, path: str) -> bool:
+        """Tell whether anything lies at a path in the dataset's directory."""
+        return self._disk.status(f"{self.layout.path}/{path}") is not None
+
     def json_names(self) -> list[str]:
         """Return the names of all JSON files in the dataset's directory: datapoints, drafts and mistakes."""
         return [name for name in self._disk.names(self.layout.path) if name.endswith(".json")]
