@@ -17,9 +17,9 @@ from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint, tool_fi
 from filestore.datapoint_file import FileContext, parse_datapoint, placed
 from filestore.errors import (
     JSONTextError,
+    Pointer,
     RequestError,
     SchemaCompileError,
-    SchemaMismatchError,
     ShapeError,
     UnknownFunctionError,
     suggest_name,
@@ -172,7 +172,8 @@ def _check_input(datapoint: Datapoint, function: Function) -> None:
     try:
         validate_input(datapoint.input, function)
     except RequestError as error:
-        raise ShapeError(str(error), ("input",)) from None
+        reason, _, _ = str(error).partition("\n\nSchema:\n")  # which the config holds
+        raise ShapeError(reason.replace("\n", " "), ("input",)) from None
 
 
 def _with_parsed_output(datapoint: JsonDatapoint, function: Function | None, *, claims_output: bool) -> JsonDatapoint:
@@ -191,10 +192,9 @@ def _with_parsed_output(datapoint: JsonDatapoint, function: Function | None, *, 
     if output is None:
         return datapoint
     if claims_output and output["parsed"] is not None:
-        try:
-            schema.validate(output["parsed"])
-        except SchemaMismatchError as error:
-            raise ShapeError(f"it does not fit the output schema: {error}", ("output",)) from None
+        mismatch = schema.find_error(output["parsed"])
+        if mismatch is not None:
+            raise ShapeError(f"it does not fit its schema: {mismatch.message}", ("output", *mismatch.pointer))
         return datapoint
     if output["raw"] is None:
         return datapoint
@@ -212,9 +212,18 @@ def _check_tool_calls(datapoint: ChatDatapoint, tools: Tools) -> None:
             hint = suggest_name(name, list(tools)) if tools else "this datapoint has none"
             raise ShapeError(f"there is no tool `{name}`: {hint}", ("output", index, "name"))
         tool = tools[name]
-        if tool is not None and block["arguments"] is not None and not fits_tool(tool, block["arguments"]):
-            reason = f"these arguments do not fit the tool `{name}`"
-            raise ShapeError(reason, ("output", index, "arguments"))
+        if tool is not None and block["arguments"] is not None:
+            _check_arguments(tool, block["arguments"], ("output", index, "arguments"))
+
+
+def _check_arguments(tool: Tool, arguments: JSONValue, place: Pointer) -> None:
+    try:
+        mismatch = compile_schema(tool.parameters).find_error(arguments)
+    except SchemaCompileError as error:
+        raise ShapeError(f"the parameters of tool `{tool.name}` are no JSON Schema: {error}", place) from None
+    if mismatch is not None:
+        reason = f"it does not fit the parameters of tool `{tool.name}`: {mismatch.message}"
+        raise ShapeError(reason, (*place, *mismatch.pointer))
 
 
 def _complete_tool_call(block: JSONObject, tools: Tools) -> JSONObject:

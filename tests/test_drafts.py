@@ -246,7 +246,7 @@ WRONG: dict[str, tuple[Any, str, str]] = {
     "arguments that do not fit": (
         weather(output=call(name="get_temperature", arguments={})),
         "18:26",
-        "output[0].arguments: these arguments do not fit the tool `get_temperature`",
+        "output[0].arguments: it does not fit the parameters of tool `get_temperature`: ",
     ),
     "an allowed tool that is none": (chat(allowed_tools=["fly"]), "11:22", "allowed_tools: Tool not found: fly"),
     "a schema that is not there": (
@@ -262,7 +262,7 @@ WRONG: dict[str, tuple[Any, str, str]] = {
     "an output that does not fit": (
         answer(output={"reply": 1}),
         "22:15",
-        "output: it does not fit the output schema: ",
+        "output: it does not fit its schema: ",
     ),
     "a pair that may be the output": (
         answer(output={"raw": "Oslo"}),

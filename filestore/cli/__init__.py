@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "update": ("filestore.cli.revise:update", "Change datapoints in place, all or none."),
     "clone": ("filestore.cli.revise:clone", "Copy datapoints of any dataset into DATASET."),
     "restore": ("filestore.cli.revise:restore", "Undo the deletion of datapoints, all or none."),
+    "edit": ("filestore.cli.edit:edit", "Open a datapoint in your editor, and check it when you are done."),
     "new": ("filestore.cli.new:new", "Write a draft of a new datapoint to fill in."),
     "fmt": ("filestore.cli.fmt:fmt", "Write datapoints and schemas in their canonical spelling."),
     "purge": ("filestore.cli.upkeep:purge", "Remove the files of deleted datapoints for good."),

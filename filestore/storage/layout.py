@@ -103,6 +103,11 @@ class DatasetLayout:
         return f"{self.internal}/pending"
 
     @cached_property
+    def copies(self) -> str:
+        """The directory of copies that people are editing; no dataset's internal directory has an `@`."""
+        return f"{self.root}/{INTERNAL}/edits@/{self.directory}"
+
+    @cached_property
     def tombstones(self) -> str:
         """The tombstone index."""
         return f"{self.path}/tombstones"
