@@ -35,9 +35,12 @@ def write_new_draft(store: FileStore, dataset_name: str, function_name: str, ste
     """
     function = _get_function(store.config, function_name)
     dataset = store.open_dataset(dataset_name)
+    given = None if stem is None else _check_name(stem)
 
     def plan(view: DatasetView) -> tuple[Change, str]:
-        name = _choose_name(view, function_name) if stem is None else _check_name(view, stem)
+        name = _choose_name(view, function_name) if given is None else given
+        if view.has_file(name):
+            raise RequestError(f"there is a file {view.layout.directory}/{name} already: give the draft another name")
         change = Change()
         entry = Entry("draft", name)
         has_schema = view.has_file(EDITOR_SCHEMA)
@@ -58,12 +61,10 @@ def _get_function(config: FunctionConfig, name: str) -> Function:
         raise UnknownFunctionError(name, hint) from None
 
 
-def _check_name(view: DatasetView, stem: str) -> str:
+def _check_name(stem: str) -> str:
     name = f"{stem.removesuffix('.json')}.json"
     if not is_draft_name(name):
         raise RequestError(f"a draft cannot be called {name!r}: give it a name without slashes that is no id")
-    if view.has_file(name):
-        raise RequestError(f"there is a file {view.layout.directory}/{name} already: give the draft another name")
     return name
 
 
