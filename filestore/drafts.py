@@ -7,7 +7,8 @@ what an insert does: tools, schema and output are resolved once, against the fun
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from filestore.attachments import Attachments
@@ -20,6 +21,7 @@ from filestore.errors import (
     Pointer,
     RequestError,
     SchemaCompileError,
+    SchemaTimeoutError,
     ShapeError,
     UnknownFunctionError,
     suggest_name,
@@ -27,7 +29,7 @@ from filestore.errors import (
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.ids import spell_dataset_name
 from filestore.outputs import json_output, read_raw
-from filestore.schema import compile_schema
+from filestore.schema import compile_schema, limited
 from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text
 from filestore.tools import ToolParams, find_available_tools, resolve_tool_params
 from filestore.validation import fits_tool, validate_input
@@ -90,7 +92,18 @@ def parse_draft(
     shell = {**_spell_output(envelope), "input": no_messages}
     datapoint = replace(parse_datapoint(shell, new_id, context), input=given)
     datapoint = replace(datapoint, name=stem if datapoint.name is None else datapoint.name)
-    return _resolve(datapoint, envelope, function, config), attachments.files
+    with _judging():
+        return _resolve(datapoint, envelope, function, config), attachments.files
+
+
+@contextmanager
+def _judging() -> Iterator[None]:
+    """Give the schemas of one file the time of one request."""
+    try:
+        with limited():
+            yield
+    except SchemaTimeoutError as error:
+        raise ShapeError(str(error)) from None
 
 
 def _spell_output(envelope: JSONObject) -> JSONObject:
@@ -161,11 +174,12 @@ def check_against_function(datapoint: Datapoint, config: FunctionConfig) -> None
         ShapeError: The first mistake; the pointer leads to it in the file.
     """
     function = _find_function(datapoint.function_name, datapoint.type, config)
-    if isinstance(datapoint, JsonDatapoint):
-        _with_parsed_output(datapoint, function, claims_output=True)
-    elif function is not None:
-        _check_input(datapoint, function)
-        _check_tool_calls(datapoint, find_available_tools(datapoint.tool_params, function, config))
+    with _judging():
+        if isinstance(datapoint, JsonDatapoint):
+            _with_parsed_output(datapoint, function, claims_output=True)
+        elif function is not None:
+            _check_input(datapoint, function)
+            _check_tool_calls(datapoint, find_available_tools(datapoint.tool_params, function, config))
 
 
 def _check_input(datapoint: Datapoint, function: Function) -> None:

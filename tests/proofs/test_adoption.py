@@ -7,38 +7,41 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from filestore import FileStore
-from filestore.errors import CommittedError, StorageError
+from filestore.errors import CommittedError, FilestoreError, StorageError
 from filestore.formatting.batches import format_dataset
 from filestore.formatting.files import Options
 from filestore.storage.journal import Journal
+from tests.proofs.audit import internals
 from tests.proofs.effort import choose
+from tests.proofs.faults import Fault
 from tests.proofs.power import Loss, write_tree
-from tests.proofs.test_crash import (
+from tests.proofs.scenes import (
     DATASET,
     NOW,
-    Fault,
     Scene,
     act_until,
     age,
     chat,
     copies,
-    edit,
     everything,
     extraction,
     insert,
-    internals,
+    observe,
     open_read_only,
     open_store,
     pending,
     tree,
 )
+from tests.proofs.test_faults import blind
 from tests.proofs.test_power_loss import record
+from tests.proofs.test_recovery import edit
 
 DRAFTS = ("case-a.json", "case-b.json")
 
@@ -59,9 +62,9 @@ def make_scene(directory: Path, drafts: int) -> Scene:
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     shutil.copytree(template, clean)
     store = open_store(clean)
-    before = everything(store)
+    before = observe(store, [])
     adopt(store)
-    return Scene(adopt, template, before, everything(store))
+    return Scene(adopt, template, [], before, observe(store, []))
 
 
 @pytest.fixture(params=[1, 2], ids=["one", "two"])
@@ -75,14 +78,14 @@ def drafts_in(root: Path) -> set[str]:
 
 def assert_whole(root: Path, scene: Scene) -> bool:
     """The drafts are there or their datapoints, for readers and on the disk; return whether these are."""
-    seen = everything(open_read_only(root))
+    seen = scene.observe(open_read_only(root))
     assert seen in (scene.before, scene.after)
     is_adopted = seen == scene.after
     store = open_store(root, now=NOW + timedelta(hours=2))
     store.recover()
-    assert everything(store) == seen
+    assert scene.observe(store) == seen
     assert drafts_in(root) == (set() if is_adopted else drafts_in(scene.template))
-    assert len(list((root / DATASET).glob("0*.json"))) == len(seen)
+    assert len(list((root / DATASET).glob("0*.json"))) == len(seen.live)
     insert(store, [chat("next")])
     assert internals(root) == {".gitignore", DATASET, f"{DATASET}/seq"}
     return is_adopted
@@ -124,6 +127,18 @@ def test_refused_anywhere_it_stays_or_is_completed_later(scene: Scene, tmp_path:
         assert assert_whole(root, scene) is expected
 
 
+def test_refused_a_look_it_stays_or_is_adopted(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path, 1)
+    for root in scene.copies(tmp_path, range(1, 1000)):
+        fault = Fault(int(root.name), errno.EIO)
+        with suppress(FilestoreError):
+            scene.act(blind(open_store(root), fault))
+        if not fault.has_struck:
+            return
+        age(root)
+        assert_whole(root, scene)
+
+
 def test_a_draft_that_is_edited_before_the_recovery_stays_beside_its_datapoint(scene: Scene, tmp_path: Path) -> None:
     root = scene.interrupted(tmp_path)
     draft = root / DATASET / DRAFTS[0]
@@ -131,7 +146,7 @@ def test_a_draft_that_is_edited_before_the_recovery_stays_beside_its_datapoint(s
     edited = draft.read_bytes()
     age(root)
     open_store(root).recover()
-    assert everything(open_store(root)) == scene.after
+    assert everything(open_store(root)) == scene.after.live
     assert {name: data for name, data in tree(root).items() if name == f"{DATASET}/{DRAFTS[0]}"} == {
         f"{DATASET}/{DRAFTS[0]}": edited
     }
@@ -151,7 +166,7 @@ def test_what_somebody_puts_in_the_place_of_a_draft_stops_no_recovery(
     age(root)
     open_store(root).recover()
     assert draft.is_symlink() or draft.is_dir()
-    assert everything(open_store(root)) == scene.after
+    assert everything(open_store(root)) == scene.after.live
 
 
 def test_a_schema_that_is_edited_before_the_recovery_stays_as_it_was_edited(scene: Scene, tmp_path: Path) -> None:
@@ -193,7 +208,7 @@ def test_after_power_loss_the_draft_is_there_or_its_datapoint(
             root = tmp_path / "found"
             write_tree(loss.tree(kept, chance), root)
             found = everything(open_read_only(root))
-            was_adopted = len(found) == len(scene.after)
+            was_adopted = len(found) == len(scene.after.live)
             open_store(root, now=NOW).recover()
             age(root)
             assert len(everything(open_store(root))) == len(found)
