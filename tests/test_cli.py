@@ -152,7 +152,7 @@ def test_what_is_typed_wrong_exits_with_2(root: Path, store: FileStore, typed: l
 def test_a_root_that_does_not_exist_exits_with_2_and_says_how_to_make_it(tmp_path: Path, name: str) -> None:
     missing = tmp_path / "missing"
     needed = {name: ["demo", UNKNOWN_ID] for name in ("get", "delete", "clone", "restore")}
-    needed |= {"datasets": [], "recover": [], "serve": []}
+    needed |= {"datasets": [], "recover": [], "serve": [], "edit": ["demo", UNKNOWN_ID], "new": ["demo", "reply"]}
 
     result = run(missing, name, *needed.get(name, ["demo"]))
 

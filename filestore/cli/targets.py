@@ -109,6 +109,8 @@ def _find_dataset(settings: Settings, name: str) -> _Place:
     from filestore.ids import spell_dataset_name
 
     root = Path(settings.root).resolve()
+    if not root.is_dir():
+        settings.open_store()  # says so
     try:
         directory = spell_dataset_name(name)
     except DatasetNameError:
