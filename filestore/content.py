@@ -54,14 +54,15 @@ class InputParser:
         return parsed
 
     def _parse_messages(self, value: JSONValue) -> list[JSONValue]:
-        return list[JSONValue](parse_list(value, self._parse_message))
+        return list[JSONValue](parse_list(value, self.parse_message))
 
     def _parse_system(self, value: JSONValue) -> JSONValue:
         if self.dialect is Dialect.V1 and not isinstance(value, str | dict):
             raise ShapeError("data did not match any variant of untagged enum System: expected a string or an object")
         return value
 
-    def _parse_message(self, value: JSONValue) -> JSONObject:
+    def parse_message(self, value: JSONValue) -> JSONObject:
+        """Return the normal form of one message."""
         reader = ObjectReader(value, "struct InputMessage")
         reader.refuse_unknown(("role", "content"))
         role = reader.require("role", _parse_role)
@@ -72,10 +73,10 @@ class InputParser:
             return [text_block(value)]
         if isinstance(value, dict):
             if self.dialect.is_file and depth(value) > _ARGUMENTS_DEPTH:  # the canonical file would be deeper
-                raise ShapeError(f"nested more than {_ARGUMENTS_DEPTH} levels deep")
+                raise ShapeError(f"nested more than {_ARGUMENTS_DEPTH} levels deep", code="too-deep")
             return [_template_block(role, value)]
         if not isinstance(value, list):
-            raise ShapeError("expected a string, object, or array")
+            raise ShapeError("expected a string, object, or array", code="wrong-type")
         return list[JSONValue](parse_list(value, lambda block: self._parse_block(block, role)))
 
     def _parse_block(self, value: JSONValue, role: str) -> JSONObject:
@@ -107,7 +108,8 @@ class InputParser:
         quote = "'" if self.dialect is Dialect.LEGACY else "`"
         keys = [key for key in block if key != "type"]
         if len(keys) != 1:
-            raise ShapeError(f"Expected exactly one other key in text content, found {len(keys)} other keys")
+            reason = f"Expected exactly one other key in text content, found {len(keys)} other keys"
+            raise ShapeError(reason, code="unknown-key" if keys else "missing-key")
         key = keys[0]
         value = block[key]
         if key == "text":
@@ -116,7 +118,7 @@ class InputParser:
             return _template_block(role, _deserialize(key, quote, lambda: expect_object(value, "a map")))
         if key == "value" and self.dialect in (Dialect.LEGACY, Dialect.DRAFT):
             return self._parse_text_value(block, value, role)
-        raise ShapeError(f"Unknown key {quote}{key}{quote} in text content", (key,), is_key=True)
+        raise ShapeError(f"Unknown key {quote}{key}{quote} in text content", (key,), is_key=True, code="unknown-key")
 
     def _parse_text_value(self, block: JSONObject, value: JSONValue, role: str) -> JSONObject:
         if isinstance(value, str):
@@ -138,7 +140,7 @@ def _deserialize(key: str, quote: str, parse: Callable[[], JSONValue]) -> JSONVa
     try:
         return parse()
     except ShapeError as error:
-        raise ShapeError(f"Error deserializing {quote}{key}{quote}: {error.reason}", (key,)) from None
+        raise ShapeError(f"Error deserializing {quote}{key}{quote}: {error.reason}", (key,), code=error.code) from None
 
 
 def _parse_role(value: JSONValue) -> str:

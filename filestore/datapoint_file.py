@@ -48,9 +48,15 @@ from filestore.tools import (
 )
 
 __all__ = [
+    "CHAT_PARSERS",
+    "ENVELOPE",
+    "HINTS",
+    "JSON_PARSERS",
     "FileContext",
     "canonical_schema",
+    "find_kind",
     "parse_datapoint",
+    "parse_schema",
     "placed",
     "read_datapoint",
     "read_schema",
@@ -82,7 +88,7 @@ ENVELOPE = (
 )
 """The keys of a datapoint file, in canonical order."""
 
-_HINTS = {
+HINTS = {
     "id": "the file name is the id, it does not stand inside",
     "dataset_name": "the directory is the dataset name, it does not stand inside",
     "is_deleted": "a deleted datapoint has a tombstone, nothing inside its file",
@@ -168,9 +174,9 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     envelope = expect_object(value, "a datapoint object")
     kind = envelope.get("type")
     if kind not in ("chat", "json"):
-        kind = _find_kind(envelope, context)
+        kind = find_kind(envelope, context)
     fields: dict[str, Any] = {"dataset_name": context.dataset_name, "id": datapoint_id}
-    parsers = _CHAT_PARSERS if kind == "chat" else _JSON_PARSERS
+    parsers = CHAT_PARSERS if kind == "chat" else JSON_PARSERS
     if not envelope.keys() <= parsers.keys():
         _refuse_keys(envelope, parsers)
     key = ""
@@ -183,7 +189,7 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
         raise error.within(key) from None
     for key in ("function_name", "input"):
         if key not in envelope:
-            raise ShapeError(f"missing field `{key}`")
+            raise ShapeError(f"missing field `{key}`", code="missing-key")
     fields["input"] = _parse_input(envelope["input"], context.dataset_name)
     if "updated_at" not in fields:
         fields["updated_at"] = created_at(datapoint_id)
@@ -191,15 +197,15 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
 
 
 def _refuse_keys(envelope: JSONObject, parsers: _Parsers) -> NoReturn:
-    ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
+    ObjectReader(envelope).refuse_unknown(ENVELOPE, HINTS)
     key = next(key for key in envelope if key not in parsers)
-    kind = "chat" if parsers is _CHAT_PARSERS else "json"
-    raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True)
+    kind = "chat" if parsers is CHAT_PARSERS else "json"
+    raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True, code="misplaced-key")
 
 
-def _find_kind(envelope: JSONObject, context: FileContext) -> str:
+def find_kind(envelope: JSONObject, context: FileContext) -> str:
     """Return the kind of datapoint that a function is for where the file does not say it."""
-    ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
+    ObjectReader(envelope).refuse_unknown(ENVELOPE, HINTS)
     kind = envelope.get("type")
     if kind is not None:
         shown = kind if isinstance(kind, str) else describe(kind)
@@ -208,7 +214,7 @@ def _find_kind(envelope: JSONObject, context: FileContext) -> str:
     function = context.load_config().find_function(function_name)
     if function is None:
         reason = f"missing field `type`, and function `{function_name}` is not configured to tell it"
-        raise ShapeError(reason)
+        raise ShapeError(reason, code="missing-key")
     return function.type
 
 
@@ -255,7 +261,7 @@ _COMMON_PARSERS: _Parsers = {
     "replaces": ("replaces", expect_uuid),
     "updated_at": ("updated_at", _parse_time),
 }
-_CHAT_PARSERS: _Parsers = {
+CHAT_PARSERS: _Parsers = {
     **_COMMON_PARSERS,
     "output": ("output", parse_chat_output_in_file),
     "allowed_tools": ("allowed_tools", parse_names),
@@ -264,7 +270,7 @@ _CHAT_PARSERS: _Parsers = {
     "parallel_tool_calls": ("parallel_tool_calls", expect_flag),
     "provider_tools": ("provider_tools", lambda value: parse_list(value, parse_provider_tool)),
 }
-_JSON_PARSERS: _Parsers = {
+JSON_PARSERS: _Parsers = {
     **_COMMON_PARSERS,
     **dict.fromkeys(("output", "output_raw", "output_schema"), ("output", None)),
 }
@@ -278,15 +284,21 @@ def _parse_json(reader: ObjectReader, fields: dict[str, Any], context: FileConte
         function = context.load_config().find_function(fields["function_name"])
         if function is None or function.type != "json":
             name = fields["function_name"]
-            raise ShapeError(f"missing field `output_schema`, and no json function `{name}` is configured to tell it")
+            reason = f"missing field `output_schema`, and no json function `{name}` is configured to tell it"
+            raise ShapeError(reason, code="missing-key")
         schema = unpack(pack(function.output_schema))  # a copy: the caller may change what it gets
     else:
-        schema = reader.require("output_schema", lambda value: _parse_schema(value, context))
+        schema = reader.require("output_schema", lambda value: parse_schema(value, context))
     fields.update(output=parse_json_output_in_file(reader), output_schema=schema)
     return JsonDatapoint.from_fields(fields)
 
 
-def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
+def parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
+    """Return the output schema that a file spells out or refers to.
+
+    Raises:
+        ShapeError: It is none, or what it refers to is not there.
+    """
     digest = schema_reference(value)
     if digest is not None:
         return context.load_schema(digest)
@@ -295,7 +307,7 @@ def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
 
 def _expect_schema(value: JSONValue) -> JSONValue:
     if not isinstance(value, dict | bool):
-        raise ShapeError(f"invalid type: {describe(value)}, expected a JSON Schema")
+        raise ShapeError(f"invalid type: {describe(value)}, expected a JSON Schema", code="wrong-type")
     return value
 
 

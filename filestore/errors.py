@@ -55,9 +55,11 @@ class RequestError(FilestoreError, ValueError):
 class JSONTextError(RequestError):
     """Text that is not the strict JSON the store reads (RFC 8259, no duplicate keys, 64-bit integers)."""
 
-    def __init__(self, reason: str, line: int, column: int) -> None:
+    def __init__(self, reason: str, line: int, column: int, *, code: str = "invalid-json") -> None:
         super().__init__(f"{reason} at line {line} column {column}")
         self.reason = reason
+        self.code = code
+        """What it is called in `filestore.findings`."""
         self.line = line
         """Line of the offending character, from 1."""
         self.column = column
@@ -67,8 +69,12 @@ class JSONTextError(RequestError):
 class ShapeError(RequestError):
     """A JSON value of the wrong shape: a wrong type, a missing or an unknown key."""
 
-    def __init__(self, reason: str, pointer: Sequence[str | int] = (), *, is_key: bool = False) -> None:
+    def __init__(
+        self, reason: str, pointer: Sequence[str | int] = (), *, is_key: bool = False, code: str = "wrong-value"
+    ) -> None:
         self.reason = reason
+        self.code = code
+        """What it is called in `filestore.findings`."""
         self.pointer: Pointer = tuple(pointer)
         self.is_key = is_key
         """Whether the key at the pointer is wrong, rather than its value."""
@@ -77,7 +83,7 @@ class ShapeError(RequestError):
 
     def within(self, *outer: str | int) -> ShapeError:
         """Return the same error seen from a value that holds this one under `outer`."""
-        return ShapeError(self.reason, (*outer, *self.pointer), is_key=self.is_key)
+        return ShapeError(self.reason, (*outer, *self.pointer), is_key=self.is_key, code=self.code)
 
 
 class InvalidIdError(RequestError):

@@ -97,7 +97,8 @@ def _parse_tool_call_in_file(reader: ObjectReader) -> JSONObject:
         raw_name = reader.require("name", expect_text) if name is None else name
     if raw_arguments is None:
         if arguments is None:
-            raise ShapeError("missing field `arguments` (or `raw_arguments`, for a text that is not JSON)")
+            reason = "missing field `arguments` (or `raw_arguments`, for a text that is not JSON)"
+            raise ShapeError(reason, code="missing-key")
         raw_arguments = compact(arguments)
     return tool_call(reader.take_present("id", expect_text, ""), raw_name, raw_arguments, name, arguments)
 
@@ -143,7 +144,7 @@ def parse_json_output_in_file(reader: ObjectReader) -> JSONObject | None:
                 "this is an API answer's `raw`/`parsed` pair, not the output itself: write the value of `parsed`"
                 " here (or, if the output really is such an object, repeat its text under `output_raw`)"
             )
-            raise ShapeError(reason, ("output",))
+            raise ShapeError(reason, ("output",), code="api-answer")
         return json_output(compact(output), output)
     raw = reader.take("output_raw", expect_text)
     if output is None:

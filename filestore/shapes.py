@@ -71,35 +71,35 @@ def describe(value: JSONValue) -> str:
 def expect_object(value: JSONValue, what: str = "an object") -> JSONObject:
     """Return `value` if it is a JSON object."""
     if not isinstance(value, dict):
-        raise ShapeError(f"invalid type: {describe(value)}, expected {what}")
+        raise ShapeError(f"invalid type: {describe(value)}, expected {what}", code="wrong-type")
     return value
 
 
 def expect_list(value: JSONValue, what: str = "a sequence") -> list[JSONValue]:
     """Return `value` if it is a JSON array."""
     if not isinstance(value, list):
-        raise ShapeError(f"invalid type: {describe(value)}, expected {what}")
+        raise ShapeError(f"invalid type: {describe(value)}, expected {what}", code="wrong-type")
     return value
 
 
 def expect_text(value: JSONValue) -> str:
     """Return `value` if it is a string."""
     if not isinstance(value, str):
-        raise ShapeError(f"invalid type: {describe(value)}, expected a string")
+        raise ShapeError(f"invalid type: {describe(value)}, expected a string", code="wrong-type")
     return value
 
 
 def expect_flag(value: JSONValue) -> bool:
     """Return `value` if it is a boolean."""
     if not isinstance(value, bool):
-        raise ShapeError(f"invalid type: {describe(value)}, expected a boolean")
+        raise ShapeError(f"invalid type: {describe(value)}, expected a boolean", code="wrong-type")
     return value
 
 
 def expect_u32(value: JSONValue) -> int:
     """Return `value` if it is an integer from 0 to 2**32 - 1 (`2.0` and `true` are none)."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ShapeError(f"invalid type: {describe(value)}, expected u32")
+        raise ShapeError(f"invalid type: {describe(value)}, expected u32", code="wrong-type")
     if not 0 <= value < 2**32:
         raise ShapeError(f"invalid value: integer `{value}`, expected u32")
     return value
@@ -145,7 +145,7 @@ class ObjectReader:
     def require(self, key: str, parse: Callable[[JSONValue], T]) -> T:
         """Take a key that must be there; `parse` decides about null."""
         if key not in self.value:
-            raise ShapeError(f"missing field `{key}`")
+            raise ShapeError(f"missing field `{key}`", code="missing-key")
         return _within(key, parse, self.value[key])
 
     def take(self, key: str, parse: Callable[[JSONValue], T]) -> T | None:
@@ -171,8 +171,9 @@ class ObjectReader:
         allowed = tuple(known)
         for key in self.value:
             if key not in allowed:
-                hint = (hints or {}).get(key) or suggest_name(key, allowed)
-                raise ShapeError(f"unknown field `{key}`, {hint}", (key,), is_key=True)
+                known_hint = (hints or {}).get(key)
+                hint, code = known_hint or suggest_name(key, allowed), "misplaced-key" if known_hint else "unknown-key"
+                raise ShapeError(f"unknown field `{key}`, {hint}", (key,), is_key=True, code=code)
 
 
 def parse_list(value: JSONValue, parse_item: Callable[[JSONValue], T]) -> list[T]:

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "filestore"
 FLOORS = [
     {"__init__"},
     {"errors"},
+    {"findings"},
     {"ids", "codec", "garbage", "texts", "times"},
     {"shapes"},
     {"attachments", "functions", "skeleton", "toml_tables", "schema", "ecma_pattern", "formats"},
@@ -22,10 +23,10 @@ FLOORS = [
     {"outputs", "tools", "validation", "function_config"},
     {"datapoint"},
     {"datapoint_file", "query", "requests_legacy", "requests_v1"},
-    {"drafts"},
+    {"drafts", "datapoint_issues", "datapoint_judgement"},
     {"storage"},
     {"store"},
-    {"formatting"},
+    {"check", "formatting"},
     {"gateway", "cli"},
     {"__main__"},
 ]

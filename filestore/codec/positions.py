@@ -16,7 +16,7 @@ from typing import NoReturn
 from filestore.codec.reading import BYTE_ORDER_MARK, parse_integer
 from filestore.errors import JSONTextError, Pointer
 
-__all__ = ["check", "locate", "positions"]
+__all__ = ["check", "find_crlf", "locate", "positions"]
 
 _ANY_DEPTH = 1024  # as deep as orjson reads; a pointer to every level of endless brackets would fill the memory
 
@@ -88,6 +88,16 @@ def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> t
     return _place(reader.text, reader.values[wanted])
 
 
+def find_crlf(data: bytes) -> tuple[int, int] | None:
+    r"""Return line and column of the first CR that ends a line together with a LF, or None; the text is valid UTF-8.
+
+    >>> find_crlf(b'{\r\n}'), find_crlf(b"{}\n")
+    ((1, 2), None)
+    """
+    at = data.find(b"\r\n")
+    return None if at < 0 else _place(data[:at].removeprefix(BYTE_ORDER_MARK).decode(), len(data))
+
+
 def _read(data: bytes) -> _Recorder:
     reader = _Recorder(_decode(data.removeprefix(BYTE_ORDER_MARK)), _ANY_DEPTH)
     reader.read()
@@ -96,13 +106,14 @@ def _read(data: bytes) -> _Recorder:
 
 def _decode(data: bytes) -> str:
     if not data:
-        raise JSONTextError("EOF while parsing a value", 1, 0)
+        raise JSONTextError("EOF while parsing a value", 1, 0, code="empty-file")
     if data.startswith(BYTE_ORDER_MARK):
-        raise JSONTextError("byte-order mark", 1, 1)
+        raise JSONTextError("byte-order mark", 1, 1, code="byte-order-mark")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise JSONTextError("invalid UTF-8", *_place(data[: error.start].decode(), len(data))) from None
+        line, column = _place(data[: error.start].decode(), len(data))
+        raise JSONTextError("invalid UTF-8", line, column, code="invalid-utf8") from None
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:
@@ -159,7 +170,7 @@ class _Reader:
             self._at += 1
             self._skip_space()
             if self._peek() == container.closer:
-                self._fail("trailing comma", comma)
+                self._fail("trailing comma", comma, "trailing-comma")
         elif self._peek() == container.closer:
             self._at += 1
             self._open.pop()
@@ -177,7 +188,7 @@ class _Reader:
         self._read_string()
         key: str = json.loads(self.text[start : self._at])
         if key in container.keys:
-            self._fail(f"duplicate key {self.text[start : self._at]}", start)
+            self._fail(f"duplicate key {self.text[start : self._at]}", start, "duplicate-key")
         container.keys.add(key)
         self.note_key((*container.pointer, key), start)
         self._skip_space()
@@ -193,7 +204,7 @@ class _Reader:
         character = self._peek()
         if character in ("{", "["):
             if len(self._open) == self._max_depth:
-                self._fail(f"nested more than {self._max_depth} levels deep", self._at)
+                self._fail(f"nested more than {self._max_depth} levels deep", self._at, "too-deep")
             self._open.append(_Container(pointer, is_object=character == "{"))
             self._at += 1
         elif character == '"':
@@ -212,8 +223,9 @@ class _Reader:
         self._at = match.end()
         mistake = self._peek()
         if mistake == "\\":
-            is_half = _HALF_SURROGATE.match(self.text, self._at)
-            self._fail("lone surrogate in a string" if is_half else "invalid escape in a string", self._at)
+            if _HALF_SURROGATE.match(self.text, self._at):
+                self._fail("lone surrogate in a string", self._at, "lone-surrogate")
+            self._fail("invalid escape in a string", self._at)
         elif mistake in ("\n", "\r"):
             self._fail('line break in a string: close it with `"`, or spell the line break `\\n`', self._at)
         elif not mistake:
@@ -228,17 +240,18 @@ class _Reader:
             self._fail_in_number()
         if match[1] or match[2]:
             if abs(float(match[0])) == float("inf"):
-                self._fail("number beyond a double", self._at)
+                self._fail("number beyond a double", self._at, "big-number")
         else:
             try:
                 parse_integer(match[0])
             except ValueError as error:
-                self._fail(str(error), self._at)
+                self._fail(str(error), self._at, "big-integer")
         self._at = end
 
     def _fail_at_value(self) -> NoReturn:
         if match := _WORD.match(self.text, self._at):
-            self._fail(f"`{match[0]}` is not JSON", self._at)
+            code = "not-a-number" if match[0].lstrip("-") in ("NaN", "Infinity") else "invalid-json"
+            self._fail(f"`{match[0]}` is not JSON", self._at, code)
         if self._peek() == "-":
             self._fail_in_number()
         if self._peek() == "'":
@@ -252,16 +265,17 @@ class _Reader:
     def _fail_here(self, name: str, reason: str) -> NoReturn:
         """Fail at a character that cannot stand here; `name` is what is being parsed, should the text have ended."""
         at_line_start = self.text[self._at - 1 : self._at] in ("", "\n")
+        code = "invalid-json"
         if not self._peek():
             reason = f"EOF while parsing {name}"
         elif at_line_start and _CONFLICT_MARKER.match(self.text, self._at):
-            reason = "merge conflict marker: resolve the conflict"
+            reason, code = "merge conflict marker: resolve the conflict", "conflict-marker"
         elif _COMMENT.match(self.text, self._at):
-            reason = "comment: JSON has none"
-        self._fail(reason, self._at)
+            reason, code = "comment: JSON has none", "comment"
+        self._fail(reason, self._at, code)
 
-    def _fail(self, reason: str, offset: int) -> NoReturn:
-        raise JSONTextError(reason, *_place(self.text, offset))
+    def _fail(self, reason: str, offset: int, code: str = "invalid-json") -> NoReturn:
+        raise JSONTextError(reason, *_place(self.text, offset), code=code)
 
     def _peek(self) -> str:
         return self.text[self._at : self._at + 1]

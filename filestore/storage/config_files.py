@@ -60,6 +60,10 @@ class ConfigFiles:
                 raise self._known.mistake.with_traceback(None)
             return self._known.config
 
+    def paths(self) -> set[str]:
+        """Return the absolute paths of all files that the config was read from."""
+        return set(self._known.files.signatures) if self._known is not None else set()
+
     def _load_patiently(self, documents: list[str]) -> _Snapshot:
         """Load a config, giving an editor that is just writing a file of it the time to finish."""
         patience = Patience()

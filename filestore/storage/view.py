@@ -247,7 +247,7 @@ class DatasetView:
             schema, status = self._read(entry, lambda data, path: read_schema(data, path, digest))
         except FileNotFoundError:
             path = self.layout.shown(self.layout.final(entry))
-            raise ShapeError(f"there is no {path}: restore it from git") from None
+            raise ShapeError(f"there is no {path}: restore it from git", code="missing-schema") from None
         if not is_young(status, now):  # one more change could leave the same signature
             if len(self.index.schemas) >= _MOST_KNOWN_SCHEMAS:
                 self.index.schemas.clear()

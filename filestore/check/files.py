@@ -1,0 +1,210 @@
+"""One file of a dataset: everything that is wrong in it, and what the rest of the dataset has to know of it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from filestore.attachments import ATTACHMENT_NAME
+from filestore.codec import JSONValue, compact, dumps, loads_file
+from filestore.codec.positions import find_crlf, locate
+from filestore.codec.reading import BYTE_ORDER_MARK
+from filestore.datapoint import Datapoint, JsonDatapoint
+from filestore.datapoint_file import (
+    FileContext,
+    parse_datapoint,
+    read_schema,
+    render_datapoint,
+    schema_digest,
+    schema_reference,
+)
+from filestore.datapoint_issues import issue_of, iter_issues
+from filestore.datapoint_judgement import iter_judgement
+from filestore.errors import FileContentError, JSONTextError, ShapeError
+from filestore.findings import Finding, Issue
+from filestore.functions import FunctionConfig
+from filestore.storage.files import Disk
+from filestore.storage.layout import DatasetLayout
+
+__all__ = ["Facts", "FileChecker", "Text", "find_uses", "read_text", "refusal"]
+
+_OWN = ("$schema", "name", "episode_id", "tags", "is_custom", "source_inference_id", "replaces", "updated_at")
+"""What two datapoints of the same content may differ in."""
+_USES = {
+    "schema": re.compile(r"schemas/([0-9a-f]{16,64}\.json)"),
+    "file": re.compile(rf"files/({ATTACHMENT_NAME.pattern})"),
+}
+
+
+class Facts(NamedTuple):
+    """What the rest of the dataset has to know of one datapoint.
+
+    Attributes:
+        id: As its file name spells it.
+        name: What people call it.
+        content: A digest of what it says, the same for datapoints that differ in name, tags, ids and times alone.
+        replaces: The datapoint whose place it took.
+        updated_at: UTC.
+        schema: The schema file it refers to, by digest.
+        attachments: The attached files it refers to, by name.
+    """
+
+    id: str
+    name: str | None
+    content: bytes
+    replaces: str | None
+    updated_at: datetime
+    schema: str | None
+    attachments: tuple[str, ...]
+
+
+class Text(NamedTuple):
+    """A file that is JSON: its bytes, its value, and what is wrong with the spelling."""
+
+    path: str
+    data: bytes
+    value: JSONValue
+    findings: list[Finding]
+
+    def locate(self, issue: Issue) -> Finding:
+        """Return an issue in the value at its line and column."""
+        line, column = locate(self.data, issue.pointer, key=issue.is_key)
+        return Finding(self.path, line, column, issue.code, issue.message, issue.pointer)
+
+
+def refusal(path: str, error: OSError) -> Finding:
+    """Return the finding that the operating system refused to read a file, or that it is none."""
+    if error.errno == errno.ELOOP:
+        return Finding(path, 1, 1, "link", "It is a link, which is never followed: put the file itself here.")
+    return Finding(path, 1, 1, "unreadable", f"It cannot be read: {error.strerror or error}.")
+
+
+def read_text(disk: Disk, place: str, path: str) -> Text | Finding:
+    """Read a JSON file.
+
+    Args:
+        disk: The door to the disk.
+        place: Where it lies.
+        path: How a finding names it.
+    """
+    try:
+        data = disk.read(place)[0]
+    except OSError as error:
+        return refusal(path, error)
+    try:
+        value = loads_file(data)
+    except JSONTextError as error:
+        return Finding(path, error.line, max(error.column, 1), error.code, f"{_sentence(error.reason)}.")
+    return Text(path, data, value, list(_iter_spellings(path, data)))
+
+
+def find_uses(value: JSONValue) -> dict[str, list[str]]:
+    """Return the names of the files in `schemas/` and `files/` that a value speaks of, by kind."""
+    spelled = compact(value)
+    return {kind: list(dict.fromkeys(pattern.findall(spelled))) for kind, pattern in _USES.items()}
+
+
+def _sentence(reason: str) -> str:
+    return reason[:1].upper() + reason[1:]
+
+
+def _iter_spellings(path: str, data: bytes) -> Iterator[Finding]:
+    if data.startswith(BYTE_ORDER_MARK):
+        yield Finding(path, 1, 1, "byte-order-mark", "It begins with a byte-order mark: `filestore fmt` removes it.")
+    place = find_crlf(data)
+    if place is not None:
+        message = "Lines end with CRLF: `filestore fmt` writes LF, and `filestore init` keeps git from changing it."
+        yield Finding(path, *place, "crlf", message)
+
+
+class FileChecker:
+    """Checks the datapoint files of one dataset, one by one.
+
+    Args:
+        layout: Where the dataset lies.
+        disk: The door to the disk.
+        config: The function config; one that is not configured asks for nothing.
+    """
+
+    def __init__(self, layout: DatasetLayout, disk: Disk, config: FunctionConfig) -> None:
+        self._layout = layout
+        self._disk = disk
+        self._config = config
+        self._context = FileContext(layout.name, lambda: config, self._load_schema)
+        self._schemas: dict[str, JSONValue] = {}
+
+    def check(self, name: str, *, is_stale: bool) -> tuple[list[Finding], Facts | None]:
+        """Check a datapoint file.
+
+        Args:
+            name: Its file name.
+            is_stale: Whether it is deleted; today's function config asks nothing of it then.
+
+        Returns:
+            The findings, and the facts; None where the file is no datapoint.
+        """
+        text = read_text(self._disk, f"{self._layout.path}/{name}", f"{self._layout.directory}/{name}")
+        if isinstance(text, Finding):
+            return [text], None
+        try:
+            datapoint = parse_datapoint(text.value, uuid.UUID(name.removesuffix(".json")), self._context)
+        except ShapeError as error:
+            issues = list(iter_issues(text.value, self._context)) or [issue_of(error)]
+            return [*text.findings, *map(text.locate, issues)], None
+        assert isinstance(text.value, dict)  # or it would be no datapoint
+        found = list(text.findings)
+        if not is_stale:
+            found += map(text.locate, iter_judgement(text.value, datapoint, self._config))
+        digest = _find_digest(text.value.get("output_schema"), datapoint)
+        canonical = render_datapoint(datapoint, digest)
+        if not text.findings and dumps(canonical) != text.data:
+            message = "It is spelled in another way than the store would: `filestore fmt` spells it so."
+            found.append(Finding(text.path, 1, 1, "not-canonical", message))
+        attachments = tuple(find_uses(text.value)["file"]) if b"files/" in text.data else ()
+        found += self._iter_missing_attachments(text, attachments)
+        return found, _facts(datapoint, canonical, digest, attachments)
+
+    def _load_schema(self, digest: str) -> JSONValue:
+        """Return a schema; one that was altered is told by itself, and every value fits it here."""
+        if digest not in self._schemas:
+            path = f"{self._layout.schemas}/{digest}.json"
+            try:
+                self._schemas[digest] = read_schema(self._disk.read(path)[0], self._layout.shown(path), digest)
+            except FileContentError:
+                self._schemas[digest] = True
+            except OSError:
+                reason = f"there is no {self._layout.shown(path)}: restore it from git"
+                raise ShapeError(reason, code="missing-schema") from None
+        return self._schemas[digest]
+
+    def _iter_missing_attachments(self, text: Text, names: Iterable[str]) -> Iterator[Finding]:
+        for name in names:
+            if self._disk.status(f"{self._layout.parent_of('file')}/{name}") is None:
+                line = text.data[: max(text.data.find(name.encode()), 0)].count(b"\n") + 1
+                message = f"There is no {self._layout.directory}/files/{name}: restore it from git."
+                yield Finding(text.path, line, 1, "missing-attachment", message)
+
+
+def _find_digest(schema: JSONValue, datapoint: Datapoint) -> str | None:
+    """Return the digest that a file refers to, or that its schema would lie under."""
+    if not isinstance(datapoint, JsonDatapoint):
+        return None
+    return schema_reference(schema) or schema_digest(dumps(datapoint.output_schema))
+
+
+def _facts(datapoint: Datapoint, canonical: dict[str, JSONValue], digest: str | None, names: tuple[str, ...]) -> Facts:
+    content = {key: item for key, item in canonical.items() if key not in _OWN}
+    return Facts(
+        id=str(datapoint.id),
+        name=datapoint.name,
+        content=hashlib.blake2b(compact(content).encode(), digest_size=16).digest(),
+        replaces=None if datapoint.replaces is None else str(datapoint.replaces),
+        updated_at=datapoint.updated_at,
+        schema=digest,
+        attachments=names,
+    )

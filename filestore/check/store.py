@@ -1,0 +1,157 @@
+"""A store as a whole: its datasets one by one, and what lies beside them."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import NamedTuple
+
+from filestore.check.dataset import check_dataset, check_file
+from filestore.check.workers import Workers
+from filestore.errors import ConfigError
+from filestore.findings import Finding
+from filestore.functions import EMPTY_CONFIG, FunctionConfig
+from filestore.ids import fold_dataset_name, is_file_name, parse_directory_name
+from filestore.storage.config_files import ConfigFiles
+from filestore.storage.files import Disk
+from filestore.storage.journal import Journal
+from filestore.storage.layout import INTERNAL, DatasetLayout
+
+__all__ = ["Outcome", "StoreCheck"]
+
+_MOST_LOOKS = 3
+"""How often a dataset is looked at that is written to meanwhile: its findings may be of half a change."""
+
+
+class Outcome(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        findings: Sorted by path and place.
+        files: How many datapoint files and drafts were looked at.
+    """
+
+    findings: list[Finding]
+    files: int
+
+
+class StoreCheck(AbstractContextManager["StoreCheck"]):
+    """Checks a store, or parts of it.
+
+    Args:
+        root: The store's directory, absolute and free of links.
+        config_file: A `tensorzero.toml`, or a glob of several; by default the one in the root.
+        now: The current time, UTC.
+        jobs: How many processes may work at once.
+        progress: Told how many more files were looked at.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        config_file: str | None,
+        now: datetime,
+        jobs: int = 1,
+        progress: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self._root = root
+        self._now = now
+        self._disk = Disk()
+        self._found: list[Finding] = []
+        self._config_paths: set[str] = set()
+        """Files of the function config that lie in the store are no drafts."""
+        self._config = self._load_config(config_file)
+        self._workers = Workers(self._config, jobs, progress)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the processes that work for it."""
+        self._workers.close()
+
+    def check_all(self) -> Outcome:
+        """Check every dataset, and what lies beside them."""
+        files = 0
+        directories = sorted(filter(self._is_dataset, self._disk.names(self._root)))
+        folded: dict[str, str] = {}
+        for directory in directories:
+            other = folded.setdefault(fold_dataset_name(str(parse_directory_name(directory))), directory)
+            if other != directory:
+                message = f"Dataset {other} differs from it in letter case alone: rename one of the two."
+                self._found.append(Finding(directory, 1, 1, "case-collision", message))
+            files += self._check_dataset(directory)
+        return Outcome(sorted(self._found), files)
+
+    def check_parts(self, datasets: Sequence[str], files: Sequence[str]) -> Outcome:
+        """Check datasets, and single files of others, of which it is not looked at what they are to one another.
+
+        Args:
+            datasets: The names of their directories.
+            files: Paths relative to the root.
+        """
+        looked_at = 0
+        for directory in dict.fromkeys(datasets):
+            if self._is_dataset(directory):
+                looked_at += self._check_dataset(directory)
+        for path in dict.fromkeys(files):
+            directory = path.partition("/")[0]
+            if directory not in datasets and self._is_dataset(directory):
+                layout = self._layout(directory)
+                self._found += check_file(self._disk, layout, path, self._now, self._config)
+                looked_at += 1
+        return Outcome(sorted(self._found), looked_at)
+
+    def _load_config(self, config_file: str | None) -> FunctionConfig:
+        files = ConfigFiles(self._root, config_file)
+        try:
+            config = files.current()
+            self._config_paths = {path.removeprefix(f"{self._root}/") for path in files.paths()}
+            return config
+        except ConfigError as error:
+            path = error.path.removeprefix(f"{self._root}/") or "tensorzero.toml"
+            self._found.append(Finding(path, 1, 1, "invalid-config", f"{error}."))
+            return EMPTY_CONFIG
+
+    def _is_dataset(self, name: str) -> bool:
+        """Tell whether a name in the root is a dataset's; tell of what looks like one and is none."""
+        if name.startswith("."):
+            return False
+        status = self._disk.status(f"{self._root}/{name}")
+        is_link = status is not None and stat.S_ISLNK(status.st_mode)
+        if status is None or not (is_link or stat.S_ISDIR(status.st_mode)):
+            return False
+        is_name = parse_directory_name(name) is not None
+        if not is_link and is_name:
+            return True
+        try:
+            holds_datapoints = any(map(is_file_name, self._disk.iter_names(f"{self._root}/{name}")))
+        except OSError:
+            return False
+        if holds_datapoints:
+            code, message = "link", "It is a link, which is never followed: put the directory itself here."
+            if not is_link:
+                code, message = "wrong-directory", "It holds datapoints, but its name spells no dataset: rename it."
+            self._found.append(Finding(name, 1, 1, code, message))
+        return False
+
+    def _layout(self, directory: str) -> DatasetLayout:
+        name = parse_directory_name(directory)
+        assert name is not None  # it was seen to be one
+        return DatasetLayout.of(self._root, name)
+
+    def _check_dataset(self, directory: str) -> int:
+        layout = self._layout(directory)
+        journal = Journal(layout, self._disk)
+        for _ in range(_MOST_LOOKS):
+            before = journal.sequence()
+            found, files = check_dataset(self._disk, layout, self._now, self._workers.check, self._config_paths)
+            if journal.sequence() == before:
+                break
+        if journal.has_pending():
+            message = "A change was interrupted: the next write, or `filestore recover`, completes it."
+            found.append(Finding(f"{INTERNAL}/{directory}/pending", 1, 1, "unfinished-change", message))
+        self._found += found
+        return files

@@ -1,0 +1,166 @@
+"""`filestore check`: everything that is wrong with a store, for people, programs and pull requests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import click
+
+from filestore.cli.output import print_json
+from filestore.cli.settings import Settings, examples
+from filestore.cli.terminal import escape_controls, one_line
+
+if TYPE_CHECKING:
+    from filestore.check.targets import Target
+    from filestore.findings import Finding
+
+__all__ = ["check"]
+
+
+@click.command(
+    epilog=examples(
+        "filestore check",
+        "filestore check support_conversations",
+        "filestore check evals/greetings/019a4903-0e5f-7522-aed5-b912bbcb6b2a.json",
+        "filestore check --ignore same-content,draft --format json",
+    )
+)
+@click.argument("paths", metavar="[PATH|DATASET]...", nargs=-1)
+@click.option("--select", metavar="CODE", multiple=True, help="Tell only of these; several with commas, `*` for any.")
+@click.option("--ignore", metavar="CODE", multiple=True, help="Do not tell of these.")
+@click.option(
+    "--format",
+    type=click.Choice(["text", "json", "github"]),
+    help="How to tell.  [default: github in GitHub Actions, otherwise text]",
+)
+@click.option("--list", "lists_codes", is_flag=True, help="List all codes and what they mean; check nothing.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    format: str | None,
+    lists_codes: bool,
+) -> None:
+    """Tell everything that is wrong with the files of a store.
+
+    Checks the whole store, or files, datasets and stores by PATH, or datasets by name. Each finding is told as
+    `path:line:column: severity code message`. The exit code is 1 if there is an error; warnings alone leave it 0.
+    The format `github` annotates the lines of a pull request.
+    """
+    is_told = _parse_codes(select, ignore)
+    if lists_codes:
+        _list_codes(is_told)
+        return
+    found, files = _check_all(ctx, paths)
+    told = [(root, finding) for root, finding in found if is_told(finding.code)]
+    chosen = format or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
+    _tell(told, files, chosen)
+    if any(finding.severity == "error" for _, finding in told):
+        raise click.exceptions.Exit(1)
+
+
+def _parse_codes(select: Sequence[str], ignore: Sequence[str]) -> Callable[[str], bool]:
+    selected, ignored = (_expand(given) for given in (select, ignore))
+    return lambda code: (not select or code in selected) and code not in ignored
+
+
+def _expand(given: Sequence[str]) -> set[str]:
+    from filestore.errors import suggest_name
+    from filestore.findings import RULES
+
+    found: set[str] = set()
+    for pattern in (part.strip() for text in given for part in text.split(",")):
+        codes = {code for code in RULES if fnmatchcase(code, pattern)}
+        if not codes:
+            raise click.UsageError(
+                f"There is no code '{escape_controls(pattern)}': {suggest_name(pattern, list(RULES))[:200]}"
+                " `filestore check --list` lists them."
+            )
+        found |= codes
+    return found
+
+
+def _list_codes(is_told: Callable[[str], bool]) -> None:
+    from filestore.findings import RULES
+
+    width = max(map(len, RULES))
+    for code, rule in RULES.items():
+        if is_told(code):
+            click.echo(f"{code:{width}}  {rule.severity:7}  {rule.meaning}")
+
+
+def _check_all(ctx: click.Context, paths: Sequence[str]) -> tuple[list[tuple[str, Finding]], int]:
+    from filestore.check.targets import NoTargetError, find_targets
+
+    settings: Settings = ctx.obj
+    is_root_given = ctx.find_root().get_parameter_source("root") is not click.core.ParameterSource.DEFAULT
+    try:
+        targets = find_targets(paths, settings.root, is_root_given=is_root_given)
+    except NoTargetError as error:
+        raise click.UsageError(escape_controls(str(error))) from None
+    found: list[tuple[str, Finding]] = []
+    files = 0
+    for target in targets:
+        if not os.path.isdir(target.root):  # noqa: PTH112 (pathlib is slow to load)
+            settings._replace(root=target.root).open_store()  # says what is wrong with it
+        findings, count = _check_target(target, settings.config_file)
+        found += [(target.root, finding) for finding in findings]
+        files += count
+    return found, files
+
+
+def _check_target(target: Target, config_file: str | None) -> tuple[list[Finding], int]:
+    from filestore.check import StoreCheck
+
+    root = os.path.realpath(target.root)
+    with _progress_bar() as progress, StoreCheck(root, config_file, datetime.now(UTC), _count_cores(), progress) as run:
+        if target.is_all:
+            return run.check_all()
+        return run.check_parts(target.datasets, target.files)
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _progress_bar() -> AbstractContextManager[Callable[[int], None]]:
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext(lambda count: None)
+    from filestore.cli.progress import Counter
+
+    return Counter("files checked")
+
+
+def _tell(told: Sequence[tuple[str, Finding]], files: int, format: str) -> None:
+    from filestore.check import report
+
+    findings = [finding for _, finding in told]
+    roots = {id(finding): root for root, finding in told}
+
+    def show(finding: Finding) -> str:
+        path = os.path.join(roots[id(finding)], finding.path)  # noqa: PTH118
+        return os.path.normpath(path).replace(os.sep, "/")
+
+    if format == "json":
+        print_json([report.to_dict(finding) for finding in findings])
+        return
+    lines = (
+        report.iter_commands(findings, show)
+        if format == "github"
+        else map(report.render_line, findings, [show] * len(findings))
+    )
+    for line in lines:
+        click.echo(line if format == "github" else one_line(line))
+    click.echo(report.render_summary(report.count_severities(findings), files), err=True)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if format == "github" and summary:
+        with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(report.render_table(findings, files, show))
