@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,18 @@ def test_a_judgement_is_of_places_in_the_file_and_never_fails(value: JSONValue) 
         assert issue.pointer in places(value)
 
 
-def test_the_samples_have_no_issues_and_are_judged_well() -> None:
+def read_schema(path: Path, digest: str) -> JSONValue:
+    return loads((path.parent / "schemas" / f"{digest}.json").read_bytes())
+
+
+def test_the_samples_have_no_issues_and_only_their_recorded_mistakes_of_models_are_told() -> None:
     assert FILES
-    store = FileStore(SAMPLES)
+    judged = set()
     for path in FILES:
         value = loads(path.read_bytes())
-        context = FileContext(
-            path.parent.name,
-            lambda: CONFIG,
-            lambda digest, path=path: loads((path.parent / "schemas" / f"{digest}.json").read_bytes()),
-        )
+        context = FileContext(path.parent.name, lambda: CONFIG, partial(read_schema, path))
         assert list(iter_issues(value, context)) == []
         assert isinstance(value, dict)
         datapoint = parse_datapoint(value, uuid.UUID(path.stem), context)
-        assert list(iter_judgement(value, datapoint, store.config)) == []
+        judged |= {issue.code for issue in iter_judgement(value, datapoint, CONFIG)}
+    assert judged <= {"raw-output-mismatch"}

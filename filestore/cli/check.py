@@ -102,6 +102,8 @@ def _check_all(ctx: click.Context, paths: Sequence[str]) -> tuple[list[tuple[str
 
     settings: Settings = ctx.obj
     is_root_given = ctx.find_root().get_parameter_source("root") is not click.core.ParameterSource.DEFAULT
+    if not os.path.isdir(settings.root):  # noqa: PTH112 (pathlib is slow to load)
+        settings.open_store()  # says what is wrong with it
     try:
         targets = find_targets(paths, settings.root, is_root_given=is_root_given)
     except NoTargetError as error:
@@ -109,8 +111,6 @@ def _check_all(ctx: click.Context, paths: Sequence[str]) -> tuple[list[tuple[str
     found: list[tuple[str, Finding]] = []
     files = 0
     for target in targets:
-        if not os.path.isdir(target.root):  # noqa: PTH112 (pathlib is slow to load)
-            settings._replace(root=target.root).open_store()  # says what is wrong with it
         findings, count = _check_target(target, settings.config_file)
         found += [(target.root, finding) for finding in findings]
         files += count
