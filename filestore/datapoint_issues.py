@@ -37,7 +37,8 @@ _NOT_NULL = frozenset({"function_name", "is_custom"})
 
 def issue_of(error: ShapeError) -> Issue:
     """Return what an error says of the value at its pointer."""
-    return Issue(error.code, f"{error}.", error.pointer, error.is_key)
+    text = str(error)
+    return Issue(error.code, text if text.endswith("?") else f"{text}.", error.pointer, error.is_key)
 
 
 def iter_issues(value: JSONValue, context: FileContext) -> Iterator[Issue]:

@@ -90,7 +90,7 @@ def parse_additional_tool(value: JSONValue) -> JSONObject:
         raise ShapeError(f"unknown variant `{kind}`, expected `function` or `openai_custom`", ("type",))
     except ShapeError as error:
         reason = f"Failed to parse as `Tool` (tagged) or `FunctionTool` (untagged): {error.reason}"
-        raise ShapeError(reason, error.pointer, code=error.code) from None
+        raise ShapeError(reason, error.pointer, is_key=error.is_key, code=error.code) from None
 
 
 def _parse_custom_tool(reader: ObjectReader) -> JSONObject:

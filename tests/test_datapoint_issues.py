@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from filestore import FileStore
 from filestore.codec import JSONValue, loads
 from filestore.datapoint_file import FileContext, parse_datapoint
-from filestore.datapoint_issues import iter_issues
+from filestore.datapoint_issues import issue_of, iter_issues
 from filestore.datapoint_judgement import iter_judgement
 from filestore.errors import RequestError, ShapeError
 from filestore.findings import RULES
@@ -72,8 +72,7 @@ def test_a_file_has_issues_if_and_only_if_it_cannot_be_read(value: JSONValue) ->
     try:
         parse_datapoint(copy.deepcopy(value), ID, CONTEXT)
     except ShapeError as error:
-        found = {(issue.code, issue.message, issue.pointer) for issue in issues}
-        assert (error.code, f"{error}.", error.pointer) in found
+        assert issue_of(error) in issues
     else:
         assert issues == []
     for issue in issues:

@@ -25,7 +25,7 @@ from filestore.datapoint_file import (
 )
 from filestore.datapoint_issues import issue_of, iter_issues
 from filestore.datapoint_judgement import iter_judgement
-from filestore.errors import FileContentError, JSONTextError, ShapeError
+from filestore.errors import FileContentError, JSONTextError, Pointer, ShapeError
 from filestore.findings import Finding, Issue
 from filestore.functions import FunctionConfig
 from filestore.storage.files import Disk
@@ -160,13 +160,13 @@ class FileChecker:
         found = list(text.findings)
         if not is_stale:
             found += map(text.locate, iter_judgement(text.value, datapoint, self._config))
-        digest = _find_digest(text.value.get("output_schema"), datapoint)
-        canonical = render_datapoint(datapoint, digest)
-        if not text.findings and dumps(canonical) != text.data:
-            message = "It is spelled in another way than the store would: `filestore fmt` spells it so."
-            found.append(Finding(text.path, 1, 1, "not-canonical", message))
         attachments = tuple(find_uses(text.value)["file"]) if b"files/" in text.data else ()
         found += self._iter_missing_attachments(text, attachments)
+        digest = _find_digest(text.value.get("output_schema"), datapoint)
+        canonical = render_datapoint(datapoint, digest)
+        if not found and dumps(canonical) != text.data:  # what is wrong comes first
+            message = "It is spelled in another way than the store would: `filestore fmt` spells it so."
+            found.append(Finding(text.path, 1, 1, "not-canonical", message))
         return found, _facts(datapoint, canonical, digest, attachments)
 
     def _load_schema(self, digest: str) -> JSONValue:
@@ -185,9 +185,17 @@ class FileChecker:
     def _iter_missing_attachments(self, text: Text, names: Iterable[str]) -> Iterator[Finding]:
         for name in names:
             if self._disk.status(f"{self._layout.parent_of('file')}/{name}") is None:
-                line = text.data[: max(text.data.find(name.encode()), 0)].count(b"\n") + 1
                 message = f"There is no {self._layout.directory}/files/{name}: restore it from git."
-                yield Finding(text.path, line, 1, "missing-attachment", message)
+                yield text.locate(Issue("missing-attachment", message, _find_text(text.value, f"files/{name}") or ()))
+
+
+def _find_text(value: JSONValue, part: str, place: Pointer = ()) -> Pointer | None:
+    """Return the place of the first text that has a part."""
+    if isinstance(value, str):
+        return place if part in value else None
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = (_find_text(item, part, (*place, step)) for step, item in inner)
+    return next((one for one in found if one is not None), None)
 
 
 def _find_digest(schema: JSONValue, datapoint: Datapoint) -> str | None:
