@@ -261,6 +261,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], str], str, set[str]]] = {
 """What makes the mistake and returns the path it must be told at, its code, and what else it is."""
 
 
+IN_THE_WAY = {"config", "names-that-collide", "directory-in-place-of-a-file"}
+IN_THE_WAY |= {"edited-and-deleted", "replaced-and-deleted"}
+"""Mistakes that hide others."""
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told_at_its_path_and_nothing_else_is(mistake: str, root: Path) -> None:
     make, code, others = MISTAKES[mistake]
@@ -291,12 +296,11 @@ def test_an_altered_attachment_is_told(tmp_path: Path) -> None:
 def test_all_mistakes_at_once_are_all_told_and_in_several_processes_the_same(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [make for name, (make, _, _) in MISTAKES.items() if name not in ("config", "names-that-collide")]
-    for make in made:
+    together = {name: mistake for name, mistake in MISTAKES.items() if name not in IN_THE_WAY}
+    for make, _, _ in together.values():
         make(root)
     found = check(root)
-    told = {finding.code for finding in found}
-    assert told >= {code for name, (_, code, _) in MISTAKES.items() if name not in ("config", "names-that-collide")}
+    assert {finding.code for finding in found} >= {code for _, code, _ in together.values()}
     assert found == sorted(found)
     monkeypatch.setattr(workers, "_FEW", 0)
     assert check(root, jobs=2) == found
