@@ -23,7 +23,7 @@ FLOORS = [
     {"outputs", "tools", "validation", "function_config"},
     {"datapoint"},
     {"datapoint_file", "query", "requests_legacy", "requests_v1"},
-    {"drafts", "datapoint_issues", "datapoint_judgement"},
+    {"drafts", "datapoint_issues", "datapoint_judgement", "editor"},
     {"storage"},
     {"store"},
     {"check", "formatting"},

@@ -1,0 +1,171 @@
+"""Users' schemas inside another one: references led to their new place, other drafts spelled as draft 7.
+
+What draft 7 cannot say is left out, so that a schema only ever takes more: an editor must not underline what is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from filestore.codec import JSONObject, JSONValue
+
+__all__ = ["embed"]
+
+_ELSEWHERE = frozenset({"$id", "id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef"})
+"""Keywords by which references lead elsewhere than their text says: what has one is not embedded."""
+_ONE = ("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then")
+_LIST = ("allOf", "anyOf", "oneOf")
+_MAP = ("$defs", "definitions", "patternProperties", "properties")
+_PLAIN = frozenset(
+    {
+        *("$comment", "const", "default", "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum"),
+        *("maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum"),
+        *("multipleOf", "pattern", "readOnly", "required", "title", "type", "uniqueItems", "writeOnly"),
+    }
+)
+_SINCE = {6: {"const", "contains", "examples", "propertyNames"}, 7: {"if", "then", "else", "readOnly", "writeOnly"}}
+"""Keywords that a draft was the first to know; an earlier one ignores them."""
+_LATEST = 2020
+
+
+class _Unembeddable(Exception):
+    """A schema that draft 7 cannot hold faithfully."""
+
+
+def embed(schema: JSONValue, place: str) -> JSONValue:
+    """Return a schema as it may stand in another one of draft 7.
+
+    Args:
+        schema: A schema that compiles.
+        place: Where it will stand, as a URI fragment such as `#/definitions/answer`.
+
+    >>> embed({"$defs": {"a": {"type": "null"}}, "items": {"$ref": "#/$defs/a"}}, "#/definitions/x")
+    {'$defs': {'a': {'type': 'null'}}, 'items': {'$ref': '#/definitions/x/$defs/a'}}
+    >>> embed({"$id": "https://example.org/", "$ref": "other"}, "#/definitions/x")
+    {}
+    """
+    try:
+        embedded = _Embedding(_find_generation(schema), place).translate(schema)
+        _check_references(embedded, embedded, place)
+    except _Unembeddable:
+        return (
+            {key: item for key, item in schema.items() if key in ("title", "description")}
+            if isinstance(schema, dict)
+            else {}
+        )
+    return embedded
+
+
+def _find_generation(schema: JSONValue) -> int:
+    uri = schema.get("$schema") if isinstance(schema, dict) else None
+    if not isinstance(uri, str):
+        return _LATEST
+    known = (("draft-04", 4), ("draft-06", 6), ("draft-07", 7), ("2019-09", 2019), ("2020-12", 2020))
+    return next((number for name, number in known if name in uri), _LATEST)
+
+
+class _Embedding(NamedTuple):
+    """One schema on its way to another place.
+
+    Attributes:
+        generation: Its draft: 4, 6, 7, 2019 or 2020.
+        place: Where it will stand.
+    """
+
+    generation: int
+    place: str
+
+    def translate(self, schema: JSONValue) -> JSONValue:
+        if not isinstance(schema, dict):
+            return schema
+        if _ELSEWHERE & schema.keys():
+            raise _Unembeddable
+        known = {key: item for key, item in schema.items() if self._is_known(key)}
+        if "$ref" in schema:
+            reference: JSONObject = {"$ref": self._move(schema["$ref"])}
+            if self.generation <= 7 or not known:
+                return reference  # beside it nothing counts
+            return {"allOf": [reference, self.translate(known)]}
+        translated: JSONObject = {}
+        for key, item in known.items():
+            translated.update(self._keyword(key, item, schema))
+        return translated
+
+    def _is_known(self, key: str) -> bool:
+        if self.generation < 2019 and any(key in keys and self.generation < first for first, keys in _SINCE.items()):
+            return False
+        if key == "format":
+            return self.generation <= 7  # it asserts nothing from 2019-09 on
+        if key == "prefixItems":
+            return self.generation == _LATEST
+        if key in ("additionalItems", "dependencies"):
+            return self.generation < 2019
+        return key in _PLAIN or key in (*_ONE, *_LIST, *_MAP)
+
+    def _keyword(self, key: str, item: JSONValue, schema: JSONObject) -> JSONObject:
+        if key in ("exclusiveMaximum", "exclusiveMinimum") and self.generation == 4:
+            return {}  # a flag, which the limit beside it takes care of
+        if key in ("maximum", "minimum") and self.generation == 4:
+            exclusive = f"exclusive{key.capitalize()}"
+            return {exclusive if schema.get(exclusive) is True else key: item}
+        if key == "contains" and schema.get("minContains", 1) == 0:
+            return {}
+        if key == "prefixItems" and isinstance(item, list):
+            return {"items": [self.translate(one) for one in item]}
+        if key == "items" and "prefixItems" in schema and self.generation == _LATEST:
+            return {"additionalItems": self.translate(item)}
+        if key == "items" and isinstance(item, list):
+            return {"items": [self.translate(one) for one in item]}
+        if key in _ONE:
+            return {key: self.translate(item)}
+        if key in _LIST and isinstance(item, list):
+            return {key: [self.translate(one) for one in item]}
+        if key in (*_MAP, "dependencies") and isinstance(item, dict):
+            return {key: {name: self.translate(one) for name, one in item.items()}}
+        return {key: item}
+
+    def _move(self, reference: JSONValue) -> str:
+        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+            raise _Unembeddable
+        return self.place + reference[1:]
+
+
+def _check_references(schema: JSONValue, root: JSONValue, place: str) -> None:
+    """Check that every reference still leads somewhere, as parts may have moved or been left out.
+
+    Raises:
+        _Unembeddable: One does not.
+    """
+    for reference in _iter_references(schema):
+        target: JSONValue = root
+        for step in reference.removeprefix(place).split("/")[1:]:
+            name = _unquote(step)
+            if isinstance(target, dict) and name in target:
+                target = target[name]
+            elif isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+                target = target[int(name)]
+            else:
+                raise _Unembeddable
+        if not isinstance(target, dict | bool):
+            raise _Unembeddable
+
+
+def _unquote(step: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(step).replace("~1", "/").replace("~0", "~")
+
+
+def _iter_references(value: JSONValue) -> Iterator[str]:
+    walk: Callable[[JSONValue], Iterator[str]] = _iter_references
+    if isinstance(value, dict):
+        reference = value.get("$ref")
+        if isinstance(reference, str) and len(value) == 1:
+            yield reference
+        for key, item in value.items():
+            if key not in ("const", "enum", "default", "examples"):
+                yield from walk(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from walk(item)

@@ -1,0 +1,103 @@
+"""Laws of the schema for editors: it takes every file that the check takes, and refuses what it can."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from jsonschema import Draft7Validator
+
+from filestore import FileStore
+from filestore.codec import JSONValue, dumps, loads
+from filestore.datapoint_file import FileContext, parse_datapoint, schema_digest
+from filestore.datapoint_judgement import iter_judgement
+from filestore.editor import editor_schema
+from filestore.errors import ShapeError
+from filestore.findings import RULES, Severity
+from filestore.functions import EMPTY_CONFIG
+from tests.test_corpus import CORPUS, EXPECTED, INVALID, VALID
+from tests.test_datapoint_issues import CONFIG, FILES, ID, SAMPLES, mutated
+
+CORPUS_CONFIG = FileStore(CORPUS, CORPUS / "config" / "tensorzero.toml").config
+
+
+def schema_files(root: Path) -> dict[str, JSONValue]:
+    return {path.stem: loads(path.read_bytes()) for path in root.glob("*/schemas/*.json")}
+
+
+SAMPLE_SCHEMAS = schema_files(SAMPLES)
+CONTEXT = FileContext("cases", lambda: CONFIG, SAMPLE_SCHEMAS.__getitem__)
+OF_SAMPLES = Draft7Validator(editor_schema(CONFIG, SAMPLE_SCHEMAS))
+FAST = jsonschema_rs.Draft7Validator(editor_schema(CONFIG, SAMPLE_SCHEMAS))
+
+
+def errors(validator: Draft7Validator, value: JSONValue) -> list[str]:
+    return [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def test_it_is_a_schema_of_draft_7_and_the_same_bytes_each_time() -> None:
+    schema = editor_schema(CONFIG, SAMPLE_SCHEMAS)
+    Draft7Validator.check_schema(schema)
+    assert dumps(schema) == dumps(editor_schema(CONFIG, dict(reversed(SAMPLE_SCHEMAS.items()))))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_sample_is_taken(path: Path) -> None:
+    value = loads(path.read_bytes())
+    assert errors(OF_SAMPLES, value) == []
+    assert FAST.is_valid(value)
+    assert errors(Draft7Validator(editor_schema(EMPTY_CONFIG)), value) == []
+
+
+@settings(max_examples=500, deadline=None)
+@given(mutated())
+def test_whatever_the_check_takes_is_taken(value: JSONValue) -> None:
+    try:
+        datapoint = parse_datapoint(copy.deepcopy(value), ID, CONTEXT)
+    except (ShapeError, KeyError):
+        return
+    assert isinstance(value, dict)
+    judged = {RULES[issue.code].severity for issue in iter_judgement(value, datapoint, CONFIG)}
+    if Severity.ERROR not in judged:
+        assert errors(OF_SAMPLES, value) == []
+        assert FAST.is_valid(value)
+
+
+# --- the corpus
+
+UNSEEN = {
+    "bad-schema": "an editor does not compile schemas",
+    "missing-attachment": "an editor does not look for other files",
+    "raw-output-mismatch": "it is a warning",
+    "raw-output-disagrees": "it is a warning",
+    "missing-tool": "it is a warning",
+    "not-canonical": "it is a warning",
+}
+"""What a schema cannot say."""
+SHAPES = [path for path in INVALID if EXPECTED[path.stem]["pointer"] is not None]
+SEEN = [path for path in SHAPES if path.stem.partition("--")[0] not in UNSEEN]
+
+
+@pytest.fixture(scope="module")
+def of_corpus() -> Any:
+    answer = loads((CORPUS / "config" / "answer.json").read_bytes())
+    return Draft7Validator(editor_schema(CORPUS_CONFIG, {schema_digest(dumps(answer)): answer}))
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+def test_valid_files_are_taken(path: Path, of_corpus: Draft7Validator) -> None:
+    assert errors(of_corpus, json.loads(path.read_bytes())) == []
+
+
+@pytest.mark.parametrize("path", SEEN, ids=lambda path: path.stem)
+def test_invalid_files_are_refused(path: Path, of_corpus: Draft7Validator) -> None:
+    assert errors(of_corpus, json.loads(path.read_bytes())) != []
+
+
+def test_most_of_the_corpus_is_seen() -> None:
+    assert len(SEEN) > 80
