@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from filestore import FileStore
@@ -17,11 +18,14 @@ from filestore.codec import JSONValue, dumps, loads
 from filestore.datapoint_file import FileContext, parse_datapoint, schema_digest
 from filestore.datapoint_judgement import iter_judgement
 from filestore.editor import editor_schema
-from filestore.errors import ShapeError
+from filestore.editor.embedding import embed
+from filestore.errors import SchemaCompileError, ShapeError
 from filestore.findings import RULES, Severity
 from filestore.functions import EMPTY_CONFIG
+from filestore.schema import compile_schema
 from tests.test_corpus import CORPUS, EXPECTED, INVALID, VALID
 from tests.test_datapoint_issues import CONFIG, FILES, ID, SAMPLES, mutated
+from tests.test_schema import ASSERTIONS, DRAFTS, SCHEMAS, VALUES
 
 CORPUS_CONFIG = FileStore(CORPUS, CORPUS / "config" / "tensorzero.toml").config
 
@@ -101,3 +105,36 @@ def test_invalid_files_are_refused(path: Path, of_corpus: Draft7Validator) -> No
 
 def test_most_of_the_corpus_is_seen() -> None:
     assert len(SEEN) > 80
+
+
+# --- users' schemas in another one
+
+
+@settings(max_examples=600, deadline=None)
+@given(SCHEMAS, st.lists(VALUES, min_size=1, max_size=4), ASSERTIONS, st.sampled_from(DRAFTS))
+def test_an_embedded_schema_takes_whatever_the_schema_takes(
+    schema: Any, values: list[JSONValue], definition: dict[str, JSONValue], draft: str
+) -> None:
+    definition.pop("$ref", None)
+    document: dict[str, Any] = {"allOf": [schema], "$defs": {"x": definition, "y": {"items": {"$ref": "#/$defs/x"}}}}
+    document["$schema"] = draft
+    try:
+        compiled = compile_schema(document)
+    except SchemaCompileError:
+        return
+    place = "#/definitions/a%20b"
+    outer = {"definitions": {"a b": embed(document, place)}, "properties": {"here": {"$ref": place}}}
+    validator = jsonschema_rs.Draft7Validator(outer)
+    for value in values:
+        assert validator.is_valid({"here": value}) or not compiled.is_valid(value)
+
+
+def test_a_recursive_schema_stays_recursive() -> None:
+    tree: dict[str, Any] = {
+        "type": "object",
+        "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["n"],
+    }
+    outer = Draft7Validator({"definitions": {"t": embed(tree, "#/definitions/t")}, "$ref": "#/definitions/t"})
+    assert errors(outer, {"n": 1, "children": [{"n": 2}]}) == []
+    assert errors(outer, {"n": 1, "children": [{"m": 2}]}) != []

@@ -26,6 +26,12 @@ _PLAIN = frozenset(
 )
 _SINCE = {6: {"const", "contains", "examples", "propertyNames"}, 7: {"if", "then", "else", "readOnly", "writeOnly"}}
 """Keywords that a draft was the first to know; an earlier one ignores them."""
+_EXACT = frozenset({"if", "not", "oneOf"})
+"""Keywords by which something is refused because a schema takes it."""
+_LOOSENED_EARLY = frozenset({"format"})
+_LOOSENED_LATE = frozenset(
+    {"dependentSchemas", "maxContains", "minContains", "unevaluatedItems", "unevaluatedProperties"}
+)
 _LATEST = 2020
 
 
@@ -76,21 +82,32 @@ class _Embedding(NamedTuple):
     generation: int
     place: str
 
-    def translate(self, schema: JSONValue) -> JSONValue:
+    def translate(self, schema: JSONValue, *, is_exact: bool = False) -> JSONValue:
+        """Return a schema in draft 7 that takes at least what the schema takes.
+
+        Args:
+            schema: The schema.
+            is_exact: Whether it must take the same, as it stands where what it takes is refused.
+        """
         if not isinstance(schema, dict):
             return schema
         if _ELSEWHERE & schema.keys():
             raise _Unembeddable
         known = {key: item for key, item in schema.items() if self._is_known(key)}
-        if "$ref" in schema:
-            reference: JSONObject = {"$ref": self._move(schema["$ref"])}
-            if self.generation <= 7 or not known:
-                return reference  # beside it nothing counts
-            return {"allOf": [reference, self.translate(known)]}
+        if "$ref" in schema and (self.generation <= 7 or not known):  # beside it nothing counts, or nothing is
+            return {"$ref": self._move(schema["$ref"])}
+        if is_exact and (self._loosened() & schema.keys()):
+            raise _Unembeddable
         translated: JSONObject = {}
         for key, item in known.items():
-            translated.update(self._keyword(key, item, schema))
+            translated.update(self._keyword(key, item, schema, is_exact=is_exact))
+        if "$ref" in schema:
+            return {"allOf": [{"$ref": self._move(schema["$ref"])}, translated]}
         return translated
+
+    def _loosened(self) -> frozenset[str]:
+        """Return the keywords of its draft of which less is left."""
+        return _LOOSENED_LATE if self.generation >= 2019 else _LOOSENED_EARLY
 
     def _is_known(self, key: str) -> bool:
         if self.generation < 2019 and any(key in keys and self.generation < first for first, keys in _SINCE.items()):
@@ -99,11 +116,13 @@ class _Embedding(NamedTuple):
             return self.generation <= 7  # it asserts nothing from 2019-09 on
         if key == "prefixItems":
             return self.generation == _LATEST
+        if key == "dependentRequired":
+            return self.generation >= 2019
         if key in ("additionalItems", "dependencies"):
             return self.generation < 2019
         return key in _PLAIN or key in (*_ONE, *_LIST, *_MAP)
 
-    def _keyword(self, key: str, item: JSONValue, schema: JSONObject) -> JSONObject:
+    def _keyword(self, key: str, item: JSONValue, schema: JSONObject, *, is_exact: bool) -> JSONObject:
         if key in ("exclusiveMaximum", "exclusiveMinimum") and self.generation == 4:
             return {}  # a flag, which the limit beside it takes care of
         if key in ("maximum", "minimum") and self.generation == 4:
@@ -111,19 +130,29 @@ class _Embedding(NamedTuple):
             return {exclusive if schema.get(exclusive) is True else key: item}
         if key == "contains" and schema.get("minContains", 1) == 0:
             return {}
-        if key == "prefixItems" and isinstance(item, list):
-            return {"items": [self.translate(one) for one in item]}
+        if key == "dependentRequired":
+            return {"dependencies": item}
+        if key == "prefixItems":
+            return {"items": self._all(item, is_exact=is_exact)}
         if key == "items" and "prefixItems" in schema and self.generation == _LATEST:
-            return {"additionalItems": self.translate(item)}
-        if key == "items" and isinstance(item, list):
-            return {"items": [self.translate(one) for one in item]}
-        if key in _ONE:
-            return {key: self.translate(item)}
-        if key in _LIST and isinstance(item, list):
-            return {key: [self.translate(one) for one in item]}
-        if key in (*_MAP, "dependencies") and isinstance(item, dict):
-            return {key: {name: self.translate(one) for name, one in item.items()}}
+            return {"additionalItems": self.translate(item, is_exact=is_exact)}
+        if key in (*_ONE, *_LIST, *_MAP, "dependencies"):
+            return {
+                key: self._all(item, is_exact=is_exact or key in _EXACT)
+                if key in _LIST or isinstance(item, list)
+                else self._named(item, is_exact=is_exact)
+                if key in (*_MAP, "dependencies")
+                else self.translate(item, is_exact=is_exact or key in _EXACT)
+            }
         return {key: item}
+
+    def _all(self, items: JSONValue, *, is_exact: bool) -> JSONValue:
+        assert isinstance(items, list)  # the schema compiles
+        return [self.translate(one, is_exact=is_exact) for one in items]
+
+    def _named(self, items: JSONValue, *, is_exact: bool) -> JSONValue:
+        assert isinstance(items, dict)  # the schema compiles
+        return {name: self.translate(one, is_exact=is_exact) for name, one in items.items()}
 
     def _move(self, reference: JSONValue) -> str:
         if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
