@@ -165,7 +165,8 @@ def _iter_tools(datapoint: ChatDatapoint, function: Function, config: FunctionCo
             message = f"The function config has no tool `{key}`: {advice}."
             yield Issue("missing-tool", message, ("allowed_tools", index))
     choice = datapoint.tool_choice
-    if isinstance(choice, dict) and choice["specific"] not in find_available_tools(datapoint.tool_params, function, config):
+    available = find_available_tools(datapoint.tool_params, function, config)
+    if isinstance(choice, dict) and choice["specific"] not in available:
         message = f"The datapoint offers no tool `{choice['specific']}`: name one that it does."
         yield Issue("unknown-tool", message, ("tool_choice", "specific"))
 
