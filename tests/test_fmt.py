@@ -181,7 +181,7 @@ def test_what_the_config_says_is_written_down(root: Path, config_file: Path) -> 
     value = {"function_name": "json_success", "input": {"messages": []}}
     path = write(root / "demo" / f"{ID}.json", value)
     result = CliRunner().invoke(main, ["--root", str(root), "--config-file", str(config_file), "fmt"])
-    assert (result.exit_code, result.stdout) == (0, f"{os.path.relpath(path)}\n")
+    assert (result.exit_code, result.stdout) == (0, f"{path}\n")
     found = json.loads(path.read_bytes())
     schema = json.loads((config_file.parent / "answer.json").read_bytes())
     reference = {"$ref": f"schemas/{schema_digest(dumps(schema))}.json"}
@@ -216,7 +216,7 @@ def test_a_raw_output_that_disagrees_is_for_a_person_to_decide(root: Path) -> No
     before = snapshot(root)
     result = run(root, "fmt", str(path))
     assert result.exit_code == 1
-    shown = os.path.relpath(path)
+    shown = str(path)
     assert result.stderr.splitlines()[0] == (
         f"{shown}:14:5: output_raw: it says something else than `output`, which counts: correct it, or take it away"
     )
@@ -232,8 +232,8 @@ def test_a_schema_file_is_formatted_under_its_name_and_an_altered_one_is_told(ro
     others = {path: path.read_bytes() for path in (bad, generated)}
     result = run(root, "fmt", "demo")
     assert result.exit_code == 1
-    assert result.stdout == f"{os.path.relpath(good)}\n"
-    assert result.stderr.startswith(f"{os.path.relpath(bad)}:1:1: this schema was altered")
+    assert result.stdout == f"{good}\n"
+    assert result.stderr.startswith(f"{bad}:1:1: this schema was altered")
     assert good.read_bytes() == dumps(schema)  # type: ignore[arg-type]
     assert {path: path.read_bytes() for path in others} == others
 
@@ -264,12 +264,11 @@ def test_what_cannot_be_read_is_named_and_the_others_are_formatted(root: Path) -
     link.symlink_to(marks)
     result = run(root, "fmt", "demo")
     assert result.exit_code == 1
-    assert result.stdout == f"{os.path.relpath(good)}\n"
+    assert result.stdout == f"{good}\n"
     assert result.stderr.splitlines() == [
-        f"{os.path.relpath(upper)}:1:1: this name looks like an id but is no lower-case UUIDv7: rename it, and it is"
-        " a draft",
-        f"{os.path.relpath(marks)}:2:1: merge conflict marker: resolve the conflict",
-        f"{os.path.relpath(link)}:1:1: it is a symbolic link, which is not followed",
+        f"{upper}:1:1: this name looks like an id but is no lower-case UUIDv7: rename it, and it is a draft",
+        f"{marks}:2:1: merge conflict marker: resolve the conflict",
+        f"{link}:1:1: it is a symbolic link, which is not followed",
         "1 formatted, 0 fine already, 3 left as they are: see above",
     ]
     assert good.read_bytes() == dumps(chat())
@@ -307,7 +306,7 @@ def test_check_writes_nothing_and_lists_what_would_change(root: Path) -> None:
     write(root / "demo" / "idea.json", b"{")
     before = states(root)
     result = run(root, "fmt", "--check")
-    assert (result.exit_code, result.stdout) == (1, f"{os.path.relpath(path)}\n")
+    assert (result.exit_code, result.stdout) == (1, f"{path}\n")
     assert result.stderr == "1 would be formatted, 1 fine already, 1 drafts\n"
     assert states(root) == before
     run(root, "fmt")
@@ -319,7 +318,7 @@ def test_diff_prints_what_would_change_and_writes_nothing(root: Path) -> None:
     before = states(root)
     result = run(root, "fmt", "--diff")
     assert result.exit_code == 0
-    shown = os.path.relpath(path)
+    shown = str(path)
     assert result.stdout.splitlines()[:2] == [f"--- {shown}", f"+++ {shown}"]
     assert '+  "output": "Hé"' in result.stdout.splitlines()
     assert run(root, "fmt", "--diff", "--check").exit_code == 1
@@ -345,7 +344,7 @@ def test_touch_sets_the_time_of_what_is_named_alone(store: FileStore, root: Path
     paths = [write(root / "demo" / f"{one}.json", dumps(chat())) for one in (ID, OTHER_ID)]
     began = store.now()
     result = run(root, "fmt", "--touch", str(paths[0]))
-    assert (result.exit_code, result.stdout) == (0, f"{os.path.relpath(paths[0])}\n")
+    assert (result.exit_code, result.stdout) == (0, f"{paths[0]}\n")
     first, second = (store.get_datapoint(dataset_name="demo", datapoint_id=one) for one in (ID, OTHER_ID))
     assert began <= first.updated_at <= store.now()
     assert paths[1].read_bytes() == dumps(chat())
@@ -405,7 +404,10 @@ def test_a_path_tells_the_store_it_lies_in(root: Path, tmp_path: Path, monkeypat
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     result = CliRunner().invoke(main, ["fmt", f"../store/demo/{ID}.json"])
-    assert (result.exit_code, result.stdout) == (0, f"../store/demo/{ID}.json\n")
+    assert (result.exit_code, result.stdout) == (0, f"{root}/demo/{ID}.json\n")
+    monkeypatch.chdir(root.parent)
+    place(root)
+    assert CliRunner().invoke(main, ["fmt", f"store/demo/{ID}.json"]).stdout == f"store/demo/{ID}.json\n"
 
 
 # --- many files, and others at work
@@ -416,7 +418,7 @@ def test_batches_cover_every_file_once(root: Path) -> None:
     for one in ids:
         write(root / "demo" / f"{one}.json", chat(one))
     result = run(root, "fmt")
-    assert result.stdout.splitlines() == [os.path.relpath(root / "demo" / f"{one}.json") for one in ids]
+    assert result.stdout.splitlines() == [str(root / "demo" / f"{one}.json") for one in ids]
     assert {path.read_bytes() for path in (root / "demo").glob("*.json")} == {dumps(chat(one)) for one in ids}
 
 

@@ -12,12 +12,9 @@ from filestore.codec import dumps
 from filestore.findings import Finding
 from filestore.functions import FunctionConfig
 from filestore.storage.files import Disk
-from filestore.storage.layout import DatasetLayout, Entry
+from filestore.storage.layout import EDITOR_SCHEMA, DatasetLayout, Entry
 
-__all__ = ["EDITOR_SCHEMA", "FileResult", "check_dataset", "check_file"]
-
-EDITOR_SCHEMA = "datapoint.schema.json"
-"""The file in `schemas/` that is for editors, and no output schema."""
+__all__ = ["FileResult", "check_dataset", "check_file"]
 
 FileResult = tuple[list[Finding], Facts | None]
 CheckFiles = Callable[[DatasetLayout, list[tuple[str, bool]]], Iterable[FileResult]]

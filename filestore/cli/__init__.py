@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "new": ("filestore.cli.new:new", "Write a draft of a new datapoint to fill in."),
     "fmt": ("filestore.cli.fmt:fmt", "Write datapoints and schemas in their canonical spelling."),
     "check": ("filestore.cli.check:check", "Tell everything that is wrong with the files of a store."),
+    "schema": ("filestore.cli.schema:schema", "Print the JSON Schema of datapoint files, for editors."),
     "purge": ("filestore.cli.upkeep:purge", "Remove the files of deleted datapoints for good."),
     "recover": ("filestore.cli.upkeep:recover", "Complete changes that a crash interrupted."),
     "serve": ("filestore.cli.serve:serve", "Serve the store over HTTP to TensorZero clients."),

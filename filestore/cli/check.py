@@ -14,10 +14,13 @@ import click
 
 from filestore.cli.output import print_json
 from filestore.cli.settings import Settings, examples
+from filestore.cli.targets import find_places, show_path
 from filestore.cli.terminal import escape_controls, one_line
 
 if TYPE_CHECKING:
-    from filestore.check.targets import Target
+    from pathlib import Path
+
+    from filestore.cli.targets import Place
     from filestore.findings import Finding
 
 __all__ = ["check"]
@@ -40,9 +43,9 @@ __all__ = ["check"]
     help="How to tell.  [default: github in GitHub Actions, otherwise text]",
 )
 @click.option("--list", "lists_codes", is_flag=True, help="List all codes and what they mean; check nothing.")
-@click.pass_context
+@click.pass_obj
 def check(
-    ctx: click.Context,
+    settings: Settings,
     paths: tuple[str, ...],
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -59,7 +62,7 @@ def check(
     if lists_codes:
         _list_codes(is_told)
         return
-    found, files = _check_all(ctx, paths)
+    found, files = _check_all(settings, paths)
     told = [(root, finding) for root, finding in found if is_told(finding.code)]
     chosen = format or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
     _tell(told, files, chosen)
@@ -97,34 +100,30 @@ def _list_codes(is_told: Callable[[str], bool]) -> None:
             click.echo(f"{code:{width}}  {rule.severity:7}  {rule.meaning}")
 
 
-def _check_all(ctx: click.Context, paths: Sequence[str]) -> tuple[list[tuple[str, Finding]], int]:
-    from filestore.check.targets import NoTargetError, find_targets
-
-    settings: Settings = ctx.obj
-    is_root_given = ctx.find_root().get_parameter_source("root") is not click.core.ParameterSource.DEFAULT
+def _check_all(settings: Settings, paths: Sequence[str]) -> tuple[list[tuple[Path, Finding]], int]:
+    """Return what is found in each store, and how many files were looked at."""
     if not os.path.isdir(settings.root):  # noqa: PTH112 (pathlib is slow to load)
         settings.open_store()  # says what is wrong with it
-    try:
-        targets = find_targets(paths, settings.root, is_root_given=is_root_given)
-    except NoTargetError as error:
-        raise click.UsageError(escape_controls(str(error))) from None
-    found: list[tuple[str, Finding]] = []
+    places = find_places(settings, paths, any_file=True)
+    found: list[tuple[Path, Finding]] = []
     files = 0
-    for target in targets:
-        findings, count = _check_target(target, settings.config_file)
-        found += [(target.root, finding) for finding in findings]
+    for root in dict.fromkeys(place.root for place in places):
+        here = [place for place in places if place.root == root]
+        findings, count = _check_places(root, here, settings.config_file)
+        found += [(root, finding) for finding in findings]
         files += count
     return found, files
 
 
-def _check_target(target: Target, config_file: str | None) -> tuple[list[Finding], int]:
+def _check_places(root: Path, places: Sequence[Place], config_file: str | None) -> tuple[list[Finding], int]:
     from filestore.check import StoreCheck
 
-    root = os.path.realpath(target.root)
-    with _progress_bar() as progress, StoreCheck(root, config_file, datetime.now(UTC), _count_cores(), progress) as run:
-        if target.is_all:
+    now = datetime.now(UTC)
+    with _progress_bar() as progress, StoreCheck(str(root), config_file, now, _count_cores(), progress) as run:
+        if any(place.directory is None for place in places):
             return run.check_all()
-        return run.check_parts(target.datasets, target.files)
+        datasets = [place.directory for place in places if place.directory is not None and place.name is None]
+        return run.check_parts(datasets, [f"{place.directory}/{place.name}" for place in places if place.name])
 
 
 def _count_cores() -> int:
@@ -139,15 +138,14 @@ def _progress_bar() -> AbstractContextManager[Callable[[int], None]]:
     return Counter("files checked")
 
 
-def _tell(told: Sequence[tuple[str, Finding]], files: int, format: str) -> None:
+def _tell(told: Sequence[tuple[Path, Finding]], files: int, format: str) -> None:
     from filestore.check import report
 
     findings = [finding for _, finding in told]
     roots = {id(finding): root for root, finding in told}
 
     def show(finding: Finding) -> str:
-        path = os.path.join(roots[id(finding)], finding.path)  # noqa: PTH118
-        return os.path.normpath(path).replace(os.sep, "/")
+        return show_path(roots[id(finding)], finding.path).replace(os.sep, "/")
 
     if format == "json":
         print_json([report.to_dict(finding) for finding in findings])

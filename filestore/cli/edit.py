@@ -42,7 +42,7 @@ def edit(settings: Settings, dataset: str, datapoint_id: uuid.UUID) -> None:
 
     store = settings.open_store()
     begun = Edit(store, dataset, datapoint_id)
-    shown = show_path(store, f"{store.open_dataset(dataset).layout.directory}/{datapoint_id}.json")
+    shown = show_path(store.root, f"{store.open_dataset(dataset).layout.directory}/{datapoint_id}.json")
     try:
         has_changed = _edit_until_right(begun) and _finish(begun, shown)
     finally:

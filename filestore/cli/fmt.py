@@ -81,14 +81,14 @@ class _Report:
     def tell(self, target: Target, outcome: Outcome) -> None:
         """Tell of one file."""
         self._counts[outcome.state] += 1
-        path = show_path(target.store, outcome.path)
+        path = show_path(target.store.root, outcome.path)
         if outcome.error is not None:
             error = outcome.error
             click.echo(escape_controls(f"{path}:{error.line}:{error.column}: {error.reason}"), err=True)
         elif outcome.is_change and self._diff:
             _print_diff(path, outcome)
         elif outcome.state is State.ADOPTED and not self._check:
-            click.echo(escape_controls(f"{path} -> {show_path(target.store, outcome.new_path)}"))
+            click.echo(escape_controls(f"{path} -> {show_path(target.store.root, outcome.new_path)}"))
         elif outcome.is_change:
             click.echo(escape_controls(path))
         elif outcome.state is State.DRAFT and target.names is not None:

@@ -33,6 +33,6 @@ def new(settings: Settings, dataset: str, function: str, name: str | None) -> No
     from filestore.formatting.new import write_new_draft
 
     store = settings.open_store()
-    path = show_path(store, write_new_draft(store, dataset, function, name))
+    path = show_path(store.root, write_new_draft(store, dataset, function, name))
     click.echo(escape_controls(path))
     click.echo(f"Fill it in, then: filestore fmt --adopt {escape_controls(path)}", err=True)

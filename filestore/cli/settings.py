@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Settings",
+    "complete_dataset",
     "dataset_argument",
     "examples",
     "function_option",
@@ -95,7 +96,8 @@ def examples(*commands: str) -> str:
     return "\b\n" + "\n  ".join(("Examples:", *commands))
 
 
-def _complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of datasets that begin so, for a shell's completion."""
     from filestore.errors import FilestoreError
 
     options = ctx.find_root().params
@@ -107,7 +109,7 @@ def _complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: st
     return [name for name in names if name.startswith(incomplete)]
 
 
-dataset_argument = click.argument("dataset", shell_complete=_complete_dataset)
+dataset_argument = click.argument("dataset", shell_complete=complete_dataset)
 optional_ids_argument = click.argument("ids", metavar="[ID...]", type=parse_datapoint_id, nargs=-1)
 ids_format_option = click.option(
     "--format",

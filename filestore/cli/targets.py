@@ -18,7 +18,7 @@ from filestore.storage.layout import INTERNAL, Entry
 if TYPE_CHECKING:
     from filestore.store import FileStore
 
-__all__ = ["Target", "find_targets", "show_path"]
+__all__ = ["Place", "Target", "find_places", "find_targets", "show_path"]
 
 
 class Target(NamedTuple):
@@ -35,7 +35,7 @@ class Target(NamedTuple):
     names: list[str] | None
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """What one argument means: everything in a root, in a dataset's directory, or one file there."""
 
     root: Path
@@ -43,19 +43,33 @@ class _Place(NamedTuple):
     name: str | None = None
 
 
-def find_targets(settings: Settings, arguments: Sequence[str]) -> list[Target]:
+def find_places(settings: Settings, arguments: Sequence[str], *, any_file: bool = False) -> list[Place]:
     """Return what the arguments name; without any, everything in the store.
 
     An argument that exists as a path is one; any other is the name of a dataset. Unless --root says which store is
     meant, the one that a path lies in is.
+
+    Args:
+        settings: The options before the command.
+        arguments: As they were typed.
+        any_file: Whether to take every file of a dataset, rather than datapoints, schemas and drafts alone.
 
     Raises:
         click.UsageError: An argument is neither, or its path lies in no dataset of the store.
     """
     source = click.get_current_context().find_root().get_parameter_source("root")
     only_root = None if source is ParameterSource.DEFAULT else Path(settings.root).resolve()
-    places = [_find_place(settings, argument, only_root) for argument in arguments]
-    places = places or [_Place(Path(settings.root).resolve())]
+    places = [_find_place(settings, argument, only_root, any_file=any_file) for argument in arguments]
+    return places or [Place(Path(settings.root).resolve())]
+
+
+def find_targets(settings: Settings, arguments: Sequence[str]) -> list[Target]:
+    """Return the files that the arguments name, as `find_places` does, by the dataset of an open store.
+
+    Raises:
+        click.UsageError: An argument is neither, or its path lies in no dataset of the store.
+    """
+    places = find_places(settings, arguments)
     stores = {
         root: settings._replace(root=str(root)).open_store() for root in dict.fromkeys(one.root for one in places)
     }
@@ -70,16 +84,13 @@ def find_targets(settings: Settings, arguments: Sequence[str]) -> list[Target]:
     return [Target(stores[root], dataset, names) for (root, dataset), names in found.items()]
 
 
-def show_path(store: FileStore, path: str) -> str:
-    """Return a path relative to the root as one relative to the working directory, as it would be typed."""
-    full = store.root / path
-    try:
-        return os.path.relpath(full)
-    except ValueError:  # on another drive
-        return str(full)
+def show_path(root: Path, path: str) -> str:
+    """Return a path relative to a root as it would be typed: from the working directory on, where it lies below it."""
+    full = root / path
+    return os.path.relpath(full) if full.is_relative_to(Path.cwd()) else str(full)
 
 
-def _datasets(store: FileStore, place: _Place) -> Iterable[str]:
+def _datasets(store: FileStore, place: Place) -> Iterable[str]:
     if place.directory is None:
         return store.dataset_names()
     name = parse_directory_name(place.directory)
@@ -90,13 +101,13 @@ def _datasets(store: FileStore, place: _Place) -> Iterable[str]:
     return [name]
 
 
-def _find_place(settings: Settings, argument: str, only_root: Path | None) -> _Place:
+def _find_place(settings: Settings, argument: str, only_root: Path | None, *, any_file: bool) -> Place:
     path = Path(argument)
     if not path.exists() and not path.is_symlink():
         return _find_dataset(settings, argument)
     # The last step is not resolved: a link in the place of a file is a mistake to be told, not to be followed.
     path = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
-    place = _place_of_directory(path, only_root) if path.is_dir() else _place_of_file(path, argument)
+    place = _place_of_directory(path, only_root) if path.is_dir() else _place_of_file(path, argument, any_file=any_file)
     if only_root is not None and place.root != only_root:
         raise click.UsageError(
             f"'{escape_controls(argument)}' does not lie in a dataset of the store '{settings.root}'."
@@ -104,7 +115,7 @@ def _find_place(settings: Settings, argument: str, only_root: Path | None) -> _P
     return place
 
 
-def _find_dataset(settings: Settings, name: str) -> _Place:
+def _find_dataset(settings: Settings, name: str) -> Place:
     from filestore.errors import DatasetNameError
     from filestore.ids import spell_dataset_name
 
@@ -117,12 +128,12 @@ def _find_dataset(settings: Settings, name: str) -> _Place:
         directory = ""
     if not directory or not (root / directory).is_dir():
         raise click.UsageError(f"'{escape_controls(name)}' is neither a path nor a dataset of the store.")
-    return _Place(root, directory)
+    return Place(root, directory)
 
 
-def _place_of_directory(path: Path, only_root: Path | None) -> _Place:
+def _place_of_directory(path: Path, only_root: Path | None) -> Place:
     is_root = path == only_root if only_root is not None else _is_root(path)
-    return _Place(path) if is_root else _Place(path.parent, path.name)
+    return Place(path) if is_root else Place(path.parent, path.name)
 
 
 def _is_root(path: Path) -> bool:
@@ -138,10 +149,20 @@ def _is_root(path: Path) -> bool:
     )
 
 
-def _place_of_file(path: Path, argument: str) -> _Place:
+def _place_of_file(path: Path, argument: str, *, any_file: bool) -> Place:
+    if any_file and (top := _top(path)) is not None:
+        return Place(top.parent, top.name, path.relative_to(top).as_posix())
     if path.suffix != ".json":
         raise click.UsageError(f"'{escape_controls(argument)}' is neither a datapoint, nor a schema, nor a draft.")
     directory = path.parent
     if directory.name == "schemas" and Entry.is_name("schema", path.name):
-        return _Place(directory.parent.parent, directory.parent.name, f"schemas/{path.name}")
-    return _Place(directory.parent, directory.name, path.name)
+        return Place(directory.parent.parent, directory.parent.name, f"schemas/{path.name}")
+    return Place(directory.parent, directory.name, path.name)
+
+
+def _top(path: Path) -> Path | None:
+    """Return the dataset's directory of a file that lies in one of those for shared files or tombstones, else None."""
+    parent = path.parent
+    if parent.name in ("schemas", "files"):
+        return parent.parent
+    return parent.parent.parent if parent.parent.name == "tombstones" else None

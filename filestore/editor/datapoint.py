@@ -30,7 +30,7 @@ def editor_schema(config: FunctionConfig, schema_files: Mapping[str, JSONValue] 
     """
     functions = [config.functions[name] for name in sorted(config.functions)]
     functions.append(bare_function("tensorzero::default", "chat"))
-    definitions: JSONObject = {"input_block": input_blocks()}
+    definitions: JSONObject = {"input_block": input_blocks(), "chat": _rules_of("chat"), "json": _rules_of("json")}
     for digest, content in sorted((schema_files or {}).items()):
         definitions[f"schema {digest}"] = embed(content, f"#/definitions/schema%20{digest}")
     branches: list[JSONValue] = [_branch(one, config, definitions, schema_files) for one in functions]
@@ -139,7 +139,7 @@ def _kind(kind: str) -> JSONObject:
     """Return what holds for all datapoints of a kind that the file states."""
     return {
         "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
-        "then": _rules_of(kind),
+        "then": {"$ref": f"#/definitions/{kind}"},
     }
 
 
@@ -191,7 +191,7 @@ def _branch(
     then: JSONObject = {
         "properties": {"type": {"enum": [function.type, None]}, "input": _input_of(function, places)},
     }
-    rules: list[JSONValue] = [_rules_of(function.type)]
+    rules: list[JSONValue] = [{"$ref": f"#/definitions/{function.type}"}]
     if function.type == "json":
         rules += _outputs_of(function, definitions, schema_files)
     elif config.is_configured:

@@ -10,14 +10,11 @@ from filestore.functions import Function, FunctionConfig
 from filestore.ids import is_draft_name
 from filestore.skeleton import make_skeleton
 from filestore.storage.change import Change
-from filestore.storage.layout import Entry
+from filestore.storage.layout import EDITOR_SCHEMA, Entry
 from filestore.storage.view import DatasetView
 from filestore.store import FileStore
 
-__all__ = ["EDITOR_SCHEMA", "write_new_draft"]
-
-EDITOR_SCHEMA = "schemas/datapoint.schema.json"
-"""Where the JSON Schema of a dataset's files lies, for editors."""
+__all__ = ["write_new_draft"]
 
 
 def write_new_draft(store: FileStore, dataset_name: str, function_name: str, stem: str | None) -> str:
@@ -43,8 +40,8 @@ def write_new_draft(store: FileStore, dataset_name: str, function_name: str, ste
             raise RequestError(f"there is a file {view.layout.directory}/{name} already: give the draft another name")
         change = Change()
         entry = Entry("draft", name)
-        has_schema = view.has_file(EDITOR_SCHEMA)
-        change.puts[entry] = dumps({**({"$schema": EDITOR_SCHEMA} if has_schema else {}), **_fill_in(function)})
+        path = f"schemas/{EDITOR_SCHEMA}"
+        change.puts[entry] = dumps({**({"$schema": f"./{path}"} if view.has_file(path) else {}), **_fill_in(function)})
         return change, view.layout.shown(view.layout.final(entry))
 
     return dataset.write(plan)

@@ -12,10 +12,13 @@ from functools import cached_property
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.ids import file_name, format_file_time, is_draft_name, parse_file_time, spell_dataset_name
 
-__all__ = ["DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_names"]
+__all__ = ["EDITOR_SCHEMA", "DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_names"]
 
 INTERNAL = ".filestore"
 """Locks, staging and caches: never committed, nothing in it trusted beyond ids and kinds."""
+
+EDITOR_SCHEMA = "datapoint.schema.json"
+"""The file in `schemas/` by which editors check datapoint files; no output schema."""
 
 _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _TOMBSTONE = re.compile(rf"({_ID})@(\d{{8}}T\d{{6}}\.\d{{6}}Z)")
@@ -24,9 +27,10 @@ _NAMES = {
     "schema": re.compile(r"[0-9a-f]{16,64}\.json"),
     "file": ATTACHMENT_NAME,
     "tombstone": _TOMBSTONE,
+    "editor": re.compile(re.escape(EDITOR_SCHEMA)),
 }
 Kind = str
-"""What a file of a dataset is: `datapoint`, `schema`, `file`, `tombstone` or `draft`."""
+"""What a file of a dataset is: `datapoint`, `schema`, `file`, `tombstone`, `draft` or `editor`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class DatasetLayout:
         """Return the directory an entry lies in."""
         if entry.kind in ("datapoint", "draft"):
             return self.path
+        if entry.kind == "editor":
+            return self.schemas
         if entry.kind == "tombstone":
             return f"{self.tombstones}/{entry.name.partition('@')[0][-2:]}"
         return self.parent_of(entry.kind)
