@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 import pytest
 import uuid_utils
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_source_map import calculate
 
 from filestore.codec import (
     FILE_DEPTH,
@@ -549,3 +550,47 @@ def test_at_each_position_stands_the_value(value: JSONValue, is_compact: bool) -
         read, _ = json.JSONDecoder().raw_decode(rest)
         assert is_same(orjson.loads(orjson.dumps(read)), item)
         assert locate(text.encode(), pointer) == (line, column)
+
+
+@st.composite
+def spelled(draw: st.DrawFn, value: Any) -> str:
+    """A value as somebody might spell it: with white space anywhere, and characters escaped or not."""
+    space = st.text(st.sampled_from(" \n\t"), max_size=3)
+    if isinstance(value, dict):
+        pairs = [
+            f"{draw(space)}{json.dumps(key, ensure_ascii=False)}{draw(space)}:{draw(space)}{draw(spelled(item))}{draw(space)}"
+            for key, item in value.items()
+        ]
+        return "{" + (",".join(pairs) or draw(space)) + "}"
+    if isinstance(value, list):
+        return "[" + (",".join(f"{draw(space)}{draw(spelled(item))}{draw(space)}" for item in value)) + "]"
+    return json.dumps(value, ensure_ascii=draw(st.booleans()))
+
+
+# The library leaves escapes in its pointers as they stand.
+PLAIN_KEYS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters='"\\'))
+NESTED: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | INTEGERS | FLOATS | TEXTS,
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(PLAIN_KEYS, children, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(NESTED.flatmap(spelled), st.text(st.sampled_from(" \n\t"), max_size=3))
+def test_every_position_is_that_of_a_library_for_source_maps(text: str, space: str) -> None:
+    document = space + text
+    expected = {
+        pointer: (entry.value_start.line + 1, entry.value_start.column + 1)
+        for pointer, entry in calculate(document).items()
+    }
+    found = {_spell(pointer): place for pointer, place in positions(document.encode()).items()}
+    assert found == expected
+    for pointer, entry in calculate(document).items():
+        if entry.key_start is not None:
+            steps = next(one for one in positions(document.encode()) if _spell(one) == pointer)
+            assert locate(document.encode(), steps, key=True) == (entry.key_start.line + 1, entry.key_start.column + 1)
+
+
+def _spell(pointer: tuple[str | int, ...]) -> str:
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in pointer)
