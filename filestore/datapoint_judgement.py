@@ -10,17 +10,28 @@ from typing import NamedTuple
 
 from filestore.codec import JSONObject, JSONValue, is_same
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
-from filestore.errors import Pointer, SchemaCompileError, suggest_name
+from filestore.errors import Pointer, SchemaCompileError, SchemaTimeoutError, suggest_name
 from filestore.findings import Issue
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.outputs import read_raw
-from filestore.schema import compile_schema
+from filestore.schema import compile_schema, limited
 from filestore.tools import find_available_tools
 
-__all__ = ["iter_judgement"]
+__all__ = ["iter_judgement", "judge"]
 
 _MOST_MISMATCHES = 20
 """Of one value: a list of a thousand wrong items is one mistake."""
+
+
+def judge(value: JSONObject, datapoint: Datapoint, config: FunctionConfig) -> list[Issue]:
+    """Return what is wrong with a datapoint, as `iter_judgement` yields it, within the time that one request has."""
+    found: list[Issue] = []
+    try:
+        with limited():
+            found += iter_judgement(value, datapoint, config)
+    except SchemaTimeoutError as error:
+        found.append(Issue("bad-schema", f"{error}.", ("function_name",)))
+    return found
 
 
 def iter_judgement(value: JSONObject, datapoint: Datapoint, config: FunctionConfig) -> Iterator[Issue]:

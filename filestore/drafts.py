@@ -31,10 +31,10 @@ from filestore.ids import spell_dataset_name
 from filestore.outputs import json_output, read_raw
 from filestore.schema import compile_schema, limited
 from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text
-from filestore.tools import ToolParams, find_available_tools, resolve_tool_params
+from filestore.tools import ToolParams, resolve_tool_params
 from filestore.validation import fits_tool, validate_input
 
-__all__ = ["DROPPED", "check_against_function", "parse_draft", "read_draft"]
+__all__ = ["DROPPED", "parse_draft", "read_draft"]
 
 DROPPED = frozenset(
     {
@@ -163,23 +163,6 @@ def _find_function(name: str, kind: JSONValue, config: FunctionConfig) -> Functi
     if kind is not None and kind != function.type:
         raise ShapeError(f"function `{name}` is a {function.type} function", ("type",))
     return function
-
-
-def check_against_function(datapoint: Datapoint, config: FunctionConfig) -> None:
-    """Check what a datapoint file says against the function config: its input, its output and its tool calls.
-
-    Without any config nothing is checked but that an output fits the schema of its own datapoint.
-
-    Raises:
-        ShapeError: The first mistake; the pointer leads to it in the file.
-    """
-    function = _find_function(datapoint.function_name, datapoint.type, config)
-    with _judging():
-        if isinstance(datapoint, JsonDatapoint):
-            _with_parsed_output(datapoint, function, claims_output=True)
-        elif function is not None:
-            _check_input(datapoint, function)
-            _check_tool_calls(datapoint, find_available_tools(datapoint.tool_params, function, config))
 
 
 def _check_input(datapoint: Datapoint, function: Function) -> None:

@@ -127,13 +127,13 @@ WRONG = {
     "output": (
         '"verdict": "one"',
         '"verdict": "some"',
-        '17:16: output.verdict: it does not fit its schema: "some" is not',
+        '17:16: It does not fit its schema: "some" is not',
     ),
-    "input": ('"sender_name"', '"sender"', "5:12: input: JSON Schema validation failed: "),
+    "input": ('"Marta Velasco"', "7", '7:22: It does not fit its schema: 7 is not of type "string"'),
     "function": (
         '"extract_recipient"',
         '"extract_recipent"',
-        "3:20: function_name: Unknown function: extract_recipent, did you mean `extract_recipient`?",
+        "3:20: The function config has no function `extract_recipent`: did you mean `extract_recipient`?",
     ),
 }
 
@@ -189,7 +189,7 @@ def test_an_output_counts_where_its_old_text_stays_beside_it(root: Path, tmp_pat
     path.write_text(json.dumps({**value, "output_raw": text}, indent=2))
     refused = edit(root, editor(tmp_path, replacing('\\"one\\"', '\\"none\\"')))
     assert refused.returncode == 1
-    assert "output_raw: it says something else than `output`" in refused.stderr
+    assert "`output` counts and this says something else" in refused.stderr
 
 
 def test_what_somebody_else_saves_meanwhile_stays_and_the_copy_is_kept(root: Path, tmp_path: Path) -> None:

@@ -23,7 +23,12 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def check_dataset(
-    disk: Disk, layout: DatasetLayout, now: datetime, check_files: CheckFiles, config_paths: Collection[str]
+    disk: Disk,
+    layout: DatasetLayout,
+    now: datetime,
+    config: FunctionConfig,
+    check_files: CheckFiles,
+    config_paths: Collection[str],
 ) -> tuple[list[Finding], int]:
     """Check a whole dataset.
 
@@ -31,6 +36,7 @@ def check_dataset(
         disk: The door to the disk.
         layout: Where it lies.
         now: The current time, UTC.
+        config: The function config.
         check_files: What checks its datapoint files.
         config_paths: Files of the function config, relative to the root.
 
@@ -49,8 +55,9 @@ def check_dataset(
     relations.compare_successors()
     found += relations.found
     drafts = [name for name in names.drafts if f"{layout.directory}/{name}" not in config_paths]
+    checker = FileChecker(layout, disk, config)
     for name in drafts:
-        found += _iter_draft(disk, layout, name, relations)
+        found += _iter_draft(disk, checker, layout, name, relations)
     for kind in ("schema", "file"):
         found += _iter_shared(disk, layout, kind, relations)
     return found, len(names.datapoints) + len(drafts)
@@ -79,12 +86,15 @@ def check_file(
         is_stale = name.removesuffix(".json") in names.stale
         yield from FileChecker(layout, disk, config).check(name, is_stale=is_stale)[0]
     elif not parent and name in names.drafts:
-        yield from _iter_draft(disk, layout, name, _Relations(layout, {}))
+        checker = FileChecker(layout, disk, config)
+        yield from _iter_draft(disk, checker, layout, name, _Relations(layout, {}))
     elif (parent == "schemas" and name != EDITOR_SCHEMA) or parent == "files":
         yield from _iter_altered(disk, layout, parent.removesuffix("s"), name)
 
 
-def _iter_draft(disk: Disk, layout: DatasetLayout, name: str, relations: _Relations) -> Iterator[Finding]:
+def _iter_draft(
+    disk: Disk, checker: FileChecker, layout: DatasetLayout, name: str, relations: _Relations
+) -> Iterator[Finding]:
     path = f"{layout.directory}/{name}"
     text = read_text(disk, f"{layout.path}/{name}", path)
     if not isinstance(text, Text):
@@ -93,6 +103,7 @@ def _iter_draft(disk: Disk, layout: DatasetLayout, name: str, relations: _Relati
         return
     yield from text.findings
     yield Finding(path, 1, 1, "draft", "It is no datapoint yet: `filestore fmt --adopt` makes it one.")
+    yield from checker.check_draft(text)
     for kind, used in find_uses(text.value).items():
         relations.used[kind].update(used)
 

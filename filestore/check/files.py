@@ -24,7 +24,8 @@ from filestore.datapoint_file import (
     schema_reference,
 )
 from filestore.datapoint_issues import issue_of, iter_issues
-from filestore.datapoint_judgement import iter_judgement
+from filestore.datapoint_judgement import judge
+from filestore.drafts import parse_draft
 from filestore.errors import FileContentError, JSONTextError, Pointer, ShapeError
 from filestore.findings import Finding, Issue
 from filestore.functions import FunctionConfig
@@ -35,6 +36,8 @@ __all__ = ["Facts", "FileChecker", "Text", "find_uses", "read_text", "refusal"]
 
 _OWN = ("$schema", "name", "episode_id", "tags", "is_custom", "source_inference_id", "replaces", "updated_at")
 """What two datapoints of the same content may differ in."""
+_SOME_ID = uuid.UUID("01890000-0000-7000-8000-000000000000")
+"""What a draft is read under: it has no id yet."""
 _USES = {
     "schema": re.compile(r"schemas/([0-9a-f]{16,64}\.json)"),
     "file": re.compile(rf"files/({ATTACHMENT_NAME.pattern})"),
@@ -159,7 +162,7 @@ class FileChecker:
         assert isinstance(text.value, dict)  # or it would be no datapoint
         found = list(text.findings)
         if not is_stale:
-            found += map(text.locate, iter_judgement(text.value, datapoint, self._config))
+            found += map(text.locate, judge(text.value, datapoint, self._config))
         attachments = tuple(find_uses(text.value)["file"]) if b"files/" in text.data else ()
         found += self._iter_missing_attachments(text, attachments)
         digest = _find_digest(text.value.get("output_schema"), datapoint)
@@ -168,6 +171,15 @@ class FileChecker:
             message = "It is spelled in another way than the store would: `filestore fmt` spells it so."
             found.append(Finding(text.path, 1, 1, "not-canonical", message))
         return found, _facts(datapoint, canonical, digest, attachments)
+
+    def check_draft(self, text: Text) -> list[Finding]:
+        """Check what a draft says, as its adoption does."""
+        stem = text.path.rpartition("/")[2].removesuffix(".json")
+        try:
+            parse_draft(text.value, stem, _SOME_ID, self._context)
+        except ShapeError as error:
+            return [text.locate(issue_of(error))]
+        return []
 
     def _load_schema(self, digest: str) -> JSONValue:
         """Return a schema; one that was altered is told by itself, and every value fits it here."""

@@ -147,7 +147,9 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
         journal = Journal(layout, self._disk)
         for _ in range(_MOST_LOOKS):
             before = journal.sequence()
-            found, files = check_dataset(self._disk, layout, self._now, self._workers.check, self._config_paths)
+            found, files = check_dataset(
+                self._disk, layout, self._now, self._config, self._workers.check, self._config_paths
+            )
             if journal.sequence() == before:
                 break
         if journal.has_pending():

@@ -8,12 +8,14 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from filestore.codec import loads_file
+from filestore.codec import JSONValue, loads_file
+from filestore.codec.positions import locate
 from filestore.datapoint import Datapoint
-from filestore.datapoint_file import FileContext, placed, read_datapoint
-from filestore.drafts import check_against_function
+from filestore.datapoint_file import FileContext, parse_datapoint, placed, read_datapoint
+from filestore.datapoint_issues import iter_issues
+from filestore.datapoint_judgement import judge
 from filestore.errors import DatapointNotFoundError, FileContentError, JSONTextError, RequestError, ShapeError
-from filestore.formatting.files import refuse_disagreement
+from filestore.findings import RULES, Issue, Severity
 from filestore.ids import file_name, is_datapoint_id
 from filestore.storage.change import Change
 from filestore.storage.changes import put
@@ -136,26 +138,31 @@ def find_mistakes(
         context: What the file does not say itself.
     """
     try:
-        edited = read_datapoint(data, path, datapoint_id, context)
-        if _raw_output(data) != _raw_output(original):  # otherwise it is a remainder, and the output counts
-            refuse_disagreement(data, path, edited)
-    except FileContentError as error:
-        return [error]
-    mistake = _judge(edited, context)
-    if mistake is None:
-        return []
-    before = _read_or_none(original, datapoint_id, context)
-    known = _judge(before, context) if before is not None else None
-    is_known = known is not None and (known.reason, known.pointer) == (mistake.reason, mistake.pointer)
-    return [] if is_known else [placed(mistake, data, path)]
-
-
-def _judge(datapoint: Datapoint, context: FileContext) -> ShapeError | None:
+        value = loads_file(data)
+    except JSONTextError as error:
+        return [placed(error, data, path)]
+    issues = list(iter_issues(value, context)) or _judge(value, datapoint_id, context)
     try:
-        check_against_function(datapoint, context.load_config())
-    except ShapeError as error:
-        return error
-    return None
+        before = loads_file(original)
+        known = _judge(before, datapoint_id, context)
+    except (JSONTextError, ShapeError):  # it may have been opened to be repaired
+        before, known = None, []
+    if _raw_output(value) == _raw_output(before):  # then it is a remainder, and the output counts
+        issues = [issue for issue in issues if issue.code != "raw-output-disagrees"]
+    new = [issue for issue in issues if issue not in known]
+    return [FileContentError(path, *locate(data, one.pointer, key=one.is_key), one.message) for one in new]
+
+
+def _judge(value: JSONValue, datapoint_id: uuid.UUID, context: FileContext) -> list[Issue]:
+    """Return what is wrong with a datapoint that can be read; warnings stop no edit, but for two texts that disagree.
+
+    Raises:
+        ShapeError: It cannot be read.
+    """
+    datapoint = parse_datapoint(value, datapoint_id, context)
+    assert isinstance(value, dict)  # or it could not
+    found = judge(value, datapoint, context.load_config())
+    return [one for one in found if RULES[one.code].severity == Severity.ERROR or one.code == "raw-output-disagrees"]
 
 
 def _read_or_none(data: bytes, datapoint_id: uuid.UUID, context: FileContext) -> Datapoint | None:
@@ -165,11 +172,7 @@ def _read_or_none(data: bytes, datapoint_id: uuid.UUID, context: FileContext) ->
         return None
 
 
-def _raw_output(data: bytes) -> object:
-    try:
-        value = loads_file(data)
-    except JSONTextError:
-        return None
+def _raw_output(value: JSONValue) -> JSONValue:
     return value.get("output_raw") if isinstance(value, dict) else None
 
 
