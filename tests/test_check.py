@@ -359,6 +359,13 @@ def test_github_gets_ten_annotations_of_each_kind_and_a_table(root: Path, tmp_pa
     assert "| error | `comment` |" in summary.read_text()
 
 
+def test_annotations_are_of_paths_in_the_workspace(root: Path, tmp_path: Path) -> None:
+    path = live(root)
+    path.write_text("// mine\n" + path.read_text())
+    done = run("--root", root, "check", GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(tmp_path))
+    assert f"::error file=store/{DATASET}/{path.name},line=1,col=1,title=comment::" in done.stdout
+
+
 def test_workflow_commands_are_escaped() -> None:
     finding = Finding("a,b:c%/x.json", 2, 3, "comment", "100%\nno")
     assert list(iter_commands([finding], lambda one: one.path)) == [

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from filestore import FileStore
+from filestore.findings import RULES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,3 +60,8 @@ def test_every_command_and_method_is_in_the_page() -> None:
     unlisted = {"find_datapoints", "dataset_names", "query_datapoints", "read_attachment"}
     unlisted |= {"bring_along", "make_id", "now", "open_dataset"}  # for the rooms that work on files
     assert [name for name in methods if name not in README and name not in unlisted] == []
+
+
+def test_the_table_of_codes_is_the_catalogue() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning) \| (.*) \|$", README, re.MULTILINE)
+    assert rows == [(code, rule.severity, rule.meaning) for code, rule in RULES.items()]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +19,6 @@ from filestore.cli.targets import find_places, show_path
 from filestore.cli.terminal import escape_controls, one_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from filestore.cli.targets import Place
     from filestore.findings import Finding
 
@@ -144,8 +143,11 @@ def _tell(told: Sequence[tuple[Path, Finding]], files: int, format: str) -> None
     findings = [finding for _, finding in told]
     roots = {id(finding): root for root, finding in told}
 
+    workspace = os.environ.get("GITHUB_WORKSPACE") if format == "github" else None
+
     def show(finding: Finding) -> str:
-        return show_path(roots[id(finding)], finding.path).replace(os.sep, "/")
+        shown = show_path(roots[id(finding)], finding.path, Path(workspace) if workspace else None)
+        return shown.replace(os.sep, "/")
 
     if format == "json":
         print_json([report.to_dict(finding) for finding in findings])

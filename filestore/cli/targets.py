@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,10 +83,17 @@ def find_targets(settings: Settings, arguments: Sequence[str]) -> list[Target]:
     return [Target(stores[root], dataset, names) for (root, dataset), names in found.items()]
 
 
-def show_path(root: Path, path: str) -> str:
-    """Return a path relative to a root as it would be typed: from the working directory on, where it lies below it."""
+def show_path(root: Path, path: str, start: Path | None = None) -> str:
+    """Return a path relative to a root as it would be typed, from a directory on where it lies below that.
+
+    Args:
+        root: The store's directory.
+        path: Relative to it.
+        start: The directory; None for the working directory.
+    """
     full = root / path
-    return os.path.relpath(full) if full.is_relative_to(Path.cwd()) else str(full)
+    start = start or Path.cwd()
+    return str(full.relative_to(start)) if full.is_relative_to(start) else str(full)
 
 
 def _datasets(store: FileStore, place: Place) -> Iterable[str]:
