@@ -138,3 +138,17 @@ def test_a_recursive_schema_stays_recursive() -> None:
     outer = Draft7Validator({"definitions": {"t": embed(tree, "#/definitions/t")}, "$ref": "#/definitions/t"})
     assert errors(outer, {"n": 1, "children": [{"n": 2}]}) == []
     assert errors(outer, {"n": 1, "children": [{"m": 2}]}) != []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"allOf": [{"$ref": "#"}]}, {"$defs": {"a": {"not": {"$ref": "#/$defs/b"}}, "b": {"$ref": "#/$defs/a"}}}],
+    ids=["itself", "in turns"],
+)
+def test_a_schema_that_only_refers_to_itself_is_left_out(schema: JSONValue) -> None:
+    assert embed(schema, "#/definitions/x") == {}
+
+
+def test_a_number_without_a_fraction_is_an_integer() -> None:
+    embedded = embed({"type": ["integer", "null"]}, "#/definitions/x")
+    assert embedded == {"type": ["null", "number"], "multipleOf": 1}

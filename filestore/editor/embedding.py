@@ -53,7 +53,7 @@ def embed(schema: JSONValue, place: str) -> JSONValue:
     """
     try:
         embedded = _Embedding(_find_generation(schema), place).translate(schema)
-        _check_references(embedded, embedded, place)
+        _check_references(embedded, place)
     except _Unembeddable:
         return (
             {key: item for key, item in schema.items() if key in ("title", "description")}
@@ -132,6 +132,8 @@ class _Embedding(NamedTuple):
             return {}
         if key == "dependentRequired":
             return {"dependencies": item}
+        if key == "type":
+            return _loosen_integer(item, schema)
         if key == "prefixItems":
             return {"items": self._all(item, is_exact=is_exact)}
         if key == "items" and "prefixItems" in schema and self.generation == _LATEST:
@@ -160,24 +162,62 @@ class _Embedding(NamedTuple):
         return self.place + reference[1:]
 
 
-def _check_references(schema: JSONValue, root: JSONValue, place: str) -> None:
-    """Check that every reference still leads somewhere, as parts may have moved or been left out.
+def _loosen_integer(types: JSONValue, schema: JSONObject) -> JSONObject:
+    """Spell integers as numbers without a fraction: to some editors `1.0` is no integer, and here it is one."""
+    names = types if isinstance(types, list) else [types]
+    if "integer" not in names or "number" in names:
+        return {"type": types}
+    others = [name for name in names if name != "integer"]
+    whole: JSONObject = {} if "multipleOf" in schema else {"multipleOf": 1}
+    return {"type": [*others, "number"] if others else "number", **whole}
+
+
+def _check_references(root: JSONValue, place: str) -> None:
+    """Check that every reference still leads somewhere, as parts may have moved or been left out, and comes to an end.
 
     Raises:
         _Unembeddable: One does not.
     """
-    for reference in _iter_references(schema):
-        target: JSONValue = root
-        for step in reference.removeprefix(place).split("/")[1:]:
-            name = _unquote(step)
-            if isinstance(target, dict) and name in target:
-                target = target[name]
-            elif isinstance(target, list) and name.isdecimal() and int(name) < len(target):
-                target = target[int(name)]
-            else:
-                raise _Unembeddable
-        if not isinstance(target, dict | bool):
+    for reference in set(_iter_references(root)):
+        seen = {reference}
+        waiting = [reference]
+        while waiting:
+            for further in _iter_in_place(_follow(root, waiting.pop().removeprefix(place))):
+                if further == reference:  # it comes back without a step into the value: an editor would never end
+                    raise _Unembeddable
+                if further not in seen:
+                    seen.add(further)
+                    waiting.append(further)
+
+
+def _follow(root: JSONValue, pointer: str) -> JSONValue:
+    target = root
+    for step in pointer.split("/")[1:]:
+        name = _unquote(step)
+        if isinstance(target, dict) and name in target:
+            target = target[name]
+        elif isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+            target = target[int(name)]
+        else:
             raise _Unembeddable
+    if not isinstance(target, dict | bool):
+        raise _Unembeddable
+    return target
+
+
+def _iter_in_place(schema: JSONValue) -> Iterator[str]:
+    """Yield the references that judge the same value as the schema does."""
+    if not isinstance(schema, dict):
+        return
+    if isinstance(reference := schema.get("$ref"), str):
+        yield reference
+    inner = [schema.get(key) for key in ("else", "if", "not", "then")]
+    for key in _LIST:
+        inner += schema.get(key) or []  # type: ignore[arg-type]  # lists of schemas, as it compiles
+    if isinstance(dependencies := schema.get("dependencies"), dict):
+        inner += dependencies.values()
+    for one in inner:
+        yield from _iter_in_place(one)
 
 
 def _unquote(step: str) -> str:
