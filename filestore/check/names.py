@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from filestore.findings import Finding
-from filestore.ids import created_at, fold_dataset_name, parse_file_name
+from filestore.ids import created_at, fold_dataset_name, is_draft_name, is_id_shaped, parse_file_name
 from filestore.storage.files import Disk
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 
 __all__ = ["Names", "find_names"]
 
-_LIKE_ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\.json", re.IGNORECASE)
 _FOR_WINDOWS = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|[. ]\Z|\A(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.|\Z)', re.IGNORECASE
 )
@@ -76,10 +75,12 @@ def _sort_in(names: Names, name: str, disk: Disk, layout: DatasetLayout, now: da
         names.findings.append(Finding(path, 1, 1, "link", message))
         return
     datapoint_id = parse_file_name(name)
-    if datapoint_id is None and _LIKE_ID.fullmatch(name):
+    if datapoint_id is None and is_id_shaped(name.removesuffix(".json")):
         message = "It looks like an id, but an id is a lower-case UUIDv7: give it another name, and it is a draft."
         names.findings.append(Finding(path, 1, 1, "wrong-id", message))
     elif datapoint_id is None:
+        if not is_draft_name(name):
+            return  # hidden: an editor's own
         names.drafts.append(name)
         if _FOR_WINDOWS.search(name):
             message = "Windows does not allow this file name: rename it."
