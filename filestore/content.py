@@ -109,7 +109,10 @@ class InputParser:
         keys = [key for key in block if key != "type"]
         if len(keys) != 1:
             reason = f"Expected exactly one other key in text content, found {len(keys)} other keys"
-            raise ShapeError(reason, code="unknown-key" if keys else "missing-key")
+            strange = next((key for key in keys if key not in ("arguments", "text", "value")), None)
+            pointer = () if strange is None else (strange,)
+            code = "unknown-key" if strange else "misplaced-key" if keys else "missing-key"
+            raise ShapeError(reason, pointer if self.dialect.is_file else (), is_key=bool(pointer), code=code)
         key = keys[0]
         value = block[key]
         if key == "text":

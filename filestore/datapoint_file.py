@@ -208,8 +208,9 @@ def find_kind(envelope: JSONObject, context: FileContext) -> str:
     ObjectReader(envelope).refuse_unknown(ENVELOPE, HINTS)
     kind = envelope.get("type")
     if kind is not None:
-        shown = kind if isinstance(kind, str) else describe(kind)
-        raise ShapeError(f"unknown variant `{shown}`, expected `chat` or `json`", ("type",))
+        if not isinstance(kind, str):
+            raise ShapeError(f"invalid type: {describe(kind)}, expected `chat` or `json`", ("type",), code="wrong-type")
+        raise ShapeError(f"unknown variant `{kind}`, expected `chat` or `json`", ("type",))
     function_name = ObjectReader(envelope).require("function_name", expect_text)
     function = context.load_config().find_function(function_name)
     if function is None:

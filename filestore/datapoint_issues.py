@@ -7,6 +7,7 @@ only if it can be read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 
 from filestore.attachments import Attachments
 from filestore.codec import JSONObject, JSONValue
@@ -65,8 +66,9 @@ def _iter_envelope(envelope: JSONObject, context: FileContext) -> Iterator[Shape
     parsers: Parsers = CHAT_PARSERS if kind == "chat" else JSON_PARSERS
     for key in known.keys() - parsers.keys():
         yield ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True, code="misplaced-key")
+    meant = {near for key in envelope.keys() - known.keys() for near in get_close_matches(key, ENVELOPE, n=1)}
     for key in ("function_name", "input"):
-        if key not in known:
+        if key not in known and key not in meant:  # a slip in it is told already
             yield ShapeError(f"missing field `{key}`", code="missing-key")
     own = {key: item for key, item in known.items() if key in parsers}
     yield from _iter_members(own, parsers)

@@ -5,6 +5,8 @@ A datapoint that is judged well is one that could be inserted as it stands.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from filestore.tools import find_available_tools
 
 __all__ = ["iter_judgement", "judge"]
 
+_UNEXPECTED = re.compile(r"Additional properties are not allowed \('(.+)' was unexpected\)", re.DOTALL)
 _MOST_MISMATCHES = 20
 """Of one value: a list of a thousand wrong items is one mistake."""
 
@@ -90,12 +93,16 @@ class _Input(NamedTuple):
         system, schemas = self.datapoint.input.get("system"), self.function.schemas
         if "system" in schemas and system is None:
             message = f"Function `{self.function.name}` needs a `system`: add one that fits its system schema."
-            yield Issue("input-mismatch", message, ("input",))
+            yield Issue("input-mismatch", message, ("input", "system") if self._says_system() else ("input",))
         elif "system" in schemas:
             yield from _iter_mismatches(schemas["system"], system, ("input", "system"), "input-mismatch")
         elif system is not None and not isinstance(system, str) and "system" not in self.function.template_names:
             message = f"Function `{self.function.name}` has no system template: `system` must be a text."
             yield Issue("unknown-template", message, ("input", "system"))
+
+    def _says_system(self) -> bool:
+        written = self.value["input"]
+        return isinstance(written, dict) and "system" in written
 
     def _iter_block(self, block: JSONObject, role: str, place: Pointer) -> Iterator[Issue]:
         written = _at(self.value, place)
@@ -132,7 +139,10 @@ def _iter_mismatches(schema: JSONValue, value: JSONValue, place: Pointer, code: 
     """Yield where a value does not fit a schema."""
     errors = compile_schema(schema).iter_errors(value)
     for error, _ in zip(errors, range(_MOST_MISMATCHES), strict=False):
-        yield Issue(code, f"It does not fit its schema: {error.message}.", (*place, *error.pointer))
+        unexpected = _UNEXPECTED.fullmatch(error.message)
+        key = unexpected[1] if unexpected and isinstance(_at(value, error.pointer), dict) else None
+        pointer = (*place, *error.pointer) if key is None else (*place, *error.pointer, key)
+        yield Issue(code, f"It does not fit its schema: {error.message}.", pointer, is_key=key is not None)
 
 
 # --- output
@@ -175,11 +185,29 @@ def _iter_tools(datapoint: ChatDatapoint, function: Function, config: FunctionCo
             advice = suggest_name(key, sorted(config.tools)) if config.tools else "it has none"
             message = f"The function config has no tool `{key}`: {advice}."
             yield Issue("missing-tool", message, ("allowed_tools", index))
+    yield from _iter_own_tools(datapoint, function, config)
     choice = datapoint.tool_choice
     available = find_available_tools(datapoint.tool_params, function, config)
     if isinstance(choice, dict) and choice["specific"] not in available:
         message = f"The datapoint offers no tool `{choice['specific']}`: name one that it does."
         yield Issue("unknown-tool", message, ("tool_choice", "specific"))
+
+
+def _iter_own_tools(datapoint: ChatDatapoint, function: Function, config: FunctionConfig) -> Iterator[Issue]:
+    keys = dict.fromkeys([*function.tools, *(datapoint.allowed_tools or ())])
+    taken = Counter(config.tools[key].name for key in keys if key in config.tools)
+    for index, tool in enumerate(datapoint.additional_tools):
+        name = str(tool["name"])
+        taken[name] += 1
+        if taken[name] > 1:
+            message = f"There is a tool `{name}` already: give this one another name."
+            yield Issue("duplicate-tool", message, ("additional_tools", index, "name"))
+        if tool["type"] == "function":
+            try:
+                compile_schema(tool["parameters"])
+            except SchemaCompileError as error:
+                message = f"The parameters are no JSON Schema: {error}."
+                yield Issue("bad-schema", message, ("additional_tools", index, "parameters"))
 
 
 def _iter_tool_calls(

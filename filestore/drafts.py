@@ -159,9 +159,9 @@ def _find_function(name: str, kind: JSONValue, config: FunctionConfig) -> Functi
         if not config.is_configured:
             return None
         hint = f", {suggest_name(name, list(config.functions))}" if config.functions else ""
-        raise ShapeError(f"{error}{hint}", ("function_name",)) from None
+        raise ShapeError(f"{error}{hint}", ("function_name",), code="unknown-function") from None
     if kind is not None and kind != function.type:
-        raise ShapeError(f"function `{name}` is a {function.type} function", ("type",))
+        raise ShapeError(f"function `{name}` is a {function.type} function", ("type",), code="wrong-kind")
     return function
 
 
@@ -170,7 +170,7 @@ def _check_input(datapoint: Datapoint, function: Function) -> None:
         validate_input(datapoint.input, function)
     except RequestError as error:
         reason, _, _ = str(error).partition("\n\nSchema:\n")  # which the config holds
-        raise ShapeError(reason.replace("\n", " "), ("input",)) from None
+        raise ShapeError(reason.replace("\n", " "), ("input",), code="input-mismatch") from None
 
 
 def _with_parsed_output(datapoint: JsonDatapoint, function: Function | None, *, claims_output: bool) -> JsonDatapoint:
@@ -184,14 +184,15 @@ def _with_parsed_output(datapoint: JsonDatapoint, function: Function | None, *, 
     try:
         schema = compile_schema(datapoint.output_schema)
     except SchemaCompileError as error:
-        raise ShapeError(f"this JSON Schema does not compile: {error}", ("output_schema",)) from None
+        raise ShapeError(f"this JSON Schema does not compile: {error}", ("output_schema",), code="bad-schema") from None
     output = datapoint.output
     if output is None:
         return datapoint
     if claims_output and output["parsed"] is not None:
         mismatch = schema.find_error(output["parsed"])
         if mismatch is not None:
-            raise ShapeError(f"it does not fit its schema: {mismatch.message}", ("output", *mismatch.pointer))
+            place = ("output", *mismatch.pointer)
+            raise ShapeError(f"it does not fit its schema: {mismatch.message}", place, code="output-mismatch")
         return datapoint
     if output["raw"] is None:
         return datapoint
@@ -207,7 +208,7 @@ def _check_tool_calls(datapoint: ChatDatapoint, tools: Tools) -> None:
         name = expect_text(block["name"])
         if name not in tools:
             hint = suggest_name(name, list(tools)) if tools else "this datapoint has none"
-            raise ShapeError(f"there is no tool `{name}`: {hint}", ("output", index, "name"))
+            raise ShapeError(f"there is no tool `{name}`: {hint}", ("output", index, "name"), code="unknown-tool")
         tool = tools[name]
         if tool is not None and block["arguments"] is not None:
             _check_arguments(tool, block["arguments"], ("output", index, "arguments"))
@@ -217,10 +218,12 @@ def _check_arguments(tool: Tool, arguments: JSONValue, place: Pointer) -> None:
     try:
         mismatch = compile_schema(tool.parameters).find_error(arguments)
     except SchemaCompileError as error:
-        raise ShapeError(f"the parameters of tool `{tool.name}` are no JSON Schema: {error}", place) from None
+        raise ShapeError(
+            f"the parameters of tool `{tool.name}` are no JSON Schema: {error}", place, code="bad-schema"
+        ) from None
     if mismatch is not None:
         reason = f"it does not fit the parameters of tool `{tool.name}`: {mismatch.message}"
-        raise ShapeError(reason, (*place, *mismatch.pointer))
+        raise ShapeError(reason, (*place, *mismatch.pointer), code="tool-call-mismatch")
 
 
 def _complete_tool_call(block: JSONObject, tools: Tools) -> JSONObject:

@@ -120,8 +120,9 @@ _CONFIG = _errors(
     wrong_kind="A chat datapoint of a json function, or the other way round.",
     input_mismatch="The input does not fit the function's schemas.",
     unknown_template="The function has no template of this name.",
-    bad_schema="An output schema that is no JSON Schema.",
+    bad_schema="An output schema, or the parameters of a tool, that are no JSON Schema.",
     output_mismatch="The output does not fit its schema.",
+    duplicate_tool="A datapoint offers two tools of one name.",
     unknown_tool="A tool call names no tool that the datapoint offers.",
     tool_call_mismatch="The arguments of a tool call do not fit the tool's schema.",
 ) | _warnings(

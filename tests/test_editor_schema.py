@@ -76,6 +76,7 @@ def test_whatever_the_check_takes_is_taken(value: JSONValue) -> None:
 
 UNSEEN = {
     "bad-schema": "an editor does not compile schemas",
+    "duplicate-tool": "an editor does not compare names",
     "missing-attachment": "an editor does not look for other files",
     "raw-output-mismatch": "it is a warning",
     "raw-output-disagrees": "it is a warning",

@@ -268,6 +268,7 @@ class _Reader:
         code = "invalid-json"
         if not self._peek():
             reason = f"EOF while parsing {name}"
+            code = "invalid-json" if self.text.strip() else "empty-file"
         elif at_line_start and _CONFLICT_MARKER.match(self.text, self._at):
             reason, code = "merge conflict marker: resolve the conflict", "conflict-marker"
         elif _COMMENT.match(self.text, self._at):
