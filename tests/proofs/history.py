@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filestore.errors import FileContentError
+from tests.proofs.effort import count
+
 __all__ = ["Call", "Recorder", "read_calls"]
 
 
@@ -40,6 +43,9 @@ class Call:
         return self.end is not None
 
 
+_TORN = "a file was half written"
+
+
 class Recorder:
     """Writes down the calls of one client, one after the other."""
 
@@ -47,9 +53,17 @@ class Recorder:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
 
     def call(self, kind: str, act: Callable[[], Any], **arguments: Any) -> Any:
-        """Make a call: write down that it begins, act, and write down the answer before anybody uses it."""
+        """Make a call: write down that it begins, act, and write down the answer before anybody uses it.
+
+        Raises:
+            FileContentError: A person takes longer over a file than a read waits; such a call has no effect.
+        """
         self._write(time.monotonic_ns(), kind, arguments)
-        answer = act()
+        try:
+            answer = act()
+        except FileContentError:
+            self._write(time.monotonic_ns(), _TORN)
+            raise
         self._write(time.monotonic_ns(), answer)
         return answer
 
@@ -70,6 +84,9 @@ def read_calls(path: Path) -> Iterator[Call]:
         start, kind, arguments = json.loads(lines[at])
         if at + 1 < len(lines):
             end, answer = json.loads(lines[at + 1])
+            if answer == _TORN:
+                count("calls refused as a file was half written for too long")
+                continue
             yield Call(start, end, kind, arguments, answer)
         else:
             yield Call(start, None, kind, arguments, None)

@@ -238,6 +238,15 @@ def test_thread_that_is_broken_off_leaves_the_queue_in_order(tmp_path: Path) -> 
         pass
 
 
+def is_broken_off(lock: WriterLock, thread: int) -> bool:
+    """Interrupt a thread that waits for a lock; tell whether it does no more."""
+    signal.pthread_kill(thread, signal.SIGINT)
+    deadline = time.monotonic() + 2.0
+    while not is_queue(lock, 0) and time.monotonic() < deadline:
+        threading.Event().wait(0.001)
+    return is_queue(lock, 0)
+
+
 def is_queue(lock: WriterLock, length: int) -> bool:
     return len(lock._waiting) == length
 
