@@ -451,3 +451,17 @@ def test_a_running_gateway_sees_formatted_files_and_its_writes_stay(store: FileS
     store.update_datapoints_metadata(dataset_name="demo", requests=[{"id": ID, "name": "after"}])
     assert {one.name for one in store.list_datapoints(dataset_name="demo")} == {"after", None}
     assert store.get_datapoint(dataset_name="demo", datapoint_id=new_id).name is None
+
+
+def test_the_schemas_of_the_config_are_no_drafts(root: Path) -> None:
+    (root / "functions").mkdir()
+    (root / "functions" / "out.json").write_text('{"type": "object"}')
+    (root / "tensorzero.toml").write_text(
+        '[functions.f]\ntype = "json"\noutput_schema = "functions/out.json"\n[functions.f.variants]\n'
+    )
+    (root / "demo").mkdir(exist_ok=True)
+    (root / "demo" / "case.json").write_text('{"function_name": "f", "input": {"messages": []}, "output": {}}')
+    result = CliRunner().invoke(main, ["--root", str(root), "fmt", "--adopt"])
+    assert result.exit_code == 0
+    assert result.stderr == "0 formatted, 1 adopted, 0 fine already\n"
+    assert (root / "functions" / "out.json").read_text() == '{"type": "object"}'

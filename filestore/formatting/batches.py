@@ -27,7 +27,8 @@ def format_dataset(
     Args:
         store: The store.
         dataset_name: The dataset.
-        names: Paths in the dataset's directory; None for all its datapoints, schemas and drafts.
+        names: Paths in the dataset's directory; None for all its datapoints, schemas and drafts, but not what the
+            function config is made of.
         options: What to do.
         dry_run: Whether to write nothing, and only say what would become of them.
 
@@ -37,8 +38,11 @@ def format_dataset(
     dataset = store.open_dataset(dataset_name)
     formatter = FileFormatter(store, dataset, options)
     nothing: list[str] = []
-    wanted = dataset.read(_list_names, absent=nothing) if names is None else names
-    for batch in _batches(dataset, wanted):
+    if names is None:
+        of_config = store.config_paths()
+        found = dataset.read(_list_names, absent=nothing)
+        names = [name for name in found if f"{dataset.layout.path}/{name}" not in of_config]
+    for batch in _batches(dataset, names):
         outcomes = _look(dataset, formatter, batch)
         changing = [name for name, outcome in outcomes.items() if outcome.is_change]
         if changing and not dry_run:

@@ -112,6 +112,11 @@ class StoreBase:
         """
         return self._datasets.get(dataset_name)
 
+    def config_paths(self) -> set[str]:
+        """Return the absolute paths of the files that the function config is made of."""
+        self._config_files.current()
+        return self._config_files.paths()
+
     def now(self) -> datetime:
         """Return the time by the store's clock, UTC."""
         return self._clock()

@@ -41,7 +41,7 @@ from tests.proofs.scenes import (
 )
 
 READING = {
-    *("bring_along", "make_id", "now", "open_dataset"),
+    *("bring_along", "config_paths", "make_id", "now", "open_dataset"),
     *("config", "count_datapoints", "dataset_names", "find_datapoints", "get_datapoint", "get_datapoints"),
     *("list_datapoints", "list_datasets", "query_datapoints", "read_attachment", "root", "scan_datapoints"),
 }
