@@ -55,9 +55,11 @@ class RequestError(FilestoreError, ValueError):
 class JSONTextError(RequestError):
     """Text that is not the strict JSON the store reads (RFC 8259, no duplicate keys, 64-bit integers)."""
 
-    def __init__(self, reason: str, line: int, column: int, *, code: str = "invalid-json") -> None:
+    def __init__(self, reason: str, line: int, column: int, *, code: str = "invalid-json", hint: str = "") -> None:
         super().__init__(f"{reason} at line {line} column {column}")
         self.reason = reason
+        self.hint = hint
+        """What else helps to find the mistake, such as where a bracket was opened; often empty."""
         self.code = code
         """What it is called in `filestore.findings`."""
         self.line = line

@@ -15,9 +15,8 @@ from typing import Any
 import orjson
 import pytest
 import uuid_utils
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from json_source_map import calculate
 
 from filestore.codec import (
     FILE_DEPTH,
@@ -33,7 +32,7 @@ from filestore.codec import (
     parse_raw,
     to_json_value,
 )
-from filestore.codec.positions import locate, positions
+from filestore.codec.positions import locate, map_source
 from filestore.errors import JSONTextError, ShapeError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -131,7 +130,8 @@ REFUSALS = [
     (b'{"a": 1', "EOF while parsing an object", 1, 8),
     (b'{"a":', "EOF while parsing a value", 1, 6),
     (b"[1", "EOF while parsing a list", 1, 3),
-    (b"[\n1 2]", "expected `,` or `]`", 2, 3),
+    (b"[\n1 2]", "expected `,` or `]`", 2, 2),
+    (b'{"a": "x"\n\n\n "b": 1}', "expected `,` or `}`", 1, 10),
     (b'{"a": [1, 2}', "expected `,` or `]`", 1, 12),
     (b'{"a": 1]', "expected `,` or `}`", 1, 8),
     (b'{"a" 1}', "expected `:`", 1, 6),
@@ -542,7 +542,7 @@ def test_a_value_is_located_or_the_innermost_container_that_exists(
 def test_at_each_position_stands_the_value(value: JSONValue, is_compact: bool) -> None:
     text = compact(value) if is_compact else dumps(value).decode()
     lines = text.split("\n")
-    for pointer, (line, column) in positions(text.encode()).items():
+    for pointer, (line, column) in map_source(text.encode()).values.items():
         item: Any = value
         for step in pointer:
             item = item[step]
@@ -550,46 +550,3 @@ def test_at_each_position_stands_the_value(value: JSONValue, is_compact: bool) -
         read, _ = json.JSONDecoder().raw_decode(rest)
         assert is_same(orjson.loads(orjson.dumps(read)), item)
         assert locate(text.encode(), pointer) == (line, column)
-
-
-@st.composite
-def spelled(draw: st.DrawFn, value: Any) -> str:
-    """A value as somebody might spell it: with white space anywhere, and characters escaped or not."""
-    space = st.text(st.sampled_from(" \n\t"), max_size=3)
-    if isinstance(value, dict):
-        keys = [f"{draw(space)}{json.dumps(key, ensure_ascii=False)}{draw(space)}" for key in value]
-        items = [f"{draw(space)}{draw(spelled(item))}{draw(space)}" for item in value.values()]
-        pairs = [f"{key}:{item}" for key, item in zip(keys, items, strict=True)]
-        return "{" + (",".join(pairs) or draw(space)) + "}"
-    if isinstance(value, list):
-        return "[" + (",".join(f"{draw(space)}{draw(spelled(item))}{draw(space)}" for item in value)) + "]"
-    return json.dumps(value, ensure_ascii=draw(st.booleans()))
-
-
-# The library spells pointers without the escapes of RFC 6901, and with those of the text.
-PLAIN_KEYS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters='"\\/~'))
-NESTED: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | INTEGERS | FLOATS | TEXTS,
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(PLAIN_KEYS, children, max_size=4),
-    max_leaves=12,
-)
-
-
-@settings(deadline=None)
-@given(NESTED.flatmap(spelled), st.text(st.sampled_from(" \n\t"), max_size=3))
-def test_every_position_is_that_of_a_library_for_source_maps(text: str, space: str) -> None:
-    document = space + text
-    expected = {
-        pointer: (entry.value_start.line + 1, entry.value_start.column + 1)
-        for pointer, entry in calculate(document).items()
-    }
-    found = {_spell(pointer): place for pointer, place in positions(document.encode()).items()}
-    assert found == expected
-    for pointer, entry in calculate(document).items():
-        if entry.key_start is not None:
-            steps = next(one for one in positions(document.encode()) if _spell(one) == pointer)
-            assert locate(document.encode(), steps, key=True) == (entry.key_start.line + 1, entry.key_start.column + 1)
-
-
-def _spell(pointer: tuple[str | int, ...]) -> str:
-    return "".join(f"/{step}" for step in pointer)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.codec import JSONValue, compact, dumps, loads_file
-from filestore.codec.positions import find_crlf, locate
+from filestore.codec.positions import SourceMap, find_crlf, map_source
 from filestore.codec.reading import BYTE_ORDER_MARK
 from filestore.datapoint import Datapoint, JsonDatapoint
 from filestore.datapoint_file import (
@@ -74,10 +74,15 @@ class Text(NamedTuple):
     value: JSONValue
     findings: list[Finding]
 
-    def locate(self, issue: Issue) -> Finding:
-        """Return an issue in the value at its line and column."""
-        line, column = locate(self.data, issue.pointer, key=issue.is_key)
-        return Finding(self.path, line, column, issue.code, issue.message, issue.pointer)
+    def locate(self, issues: Iterable[Issue]) -> list[Finding]:
+        """Return issues in the value at their lines and columns."""
+        places: SourceMap | None = None
+        found = []
+        for issue in issues:
+            places = map_source(self.data) if places is None else places  # most files have none
+            line, column = places.locate(issue.pointer, key=issue.is_key)
+            found.append(Finding(self.path, line, column, issue.code, issue.message, issue.pointer))
+        return found
 
 
 def refusal(path: str, error: OSError) -> Finding:
@@ -102,7 +107,8 @@ def read_text(disk: Disk, place: str, path: str) -> Text | Finding:
     try:
         value = loads_file(data)
     except JSONTextError as error:
-        return Finding(path, error.line, max(error.column, 1), error.code, f"{_sentence(error.reason)}.")
+        reason = f"{error.reason}: {error.hint}" if error.hint else error.reason
+        return Finding(path, error.line, max(error.column, 1), error.code, f"{_sentence(reason)}.")
     return Text(path, data, value, list(_iter_spellings(path, data)))
 
 
@@ -158,13 +164,13 @@ class FileChecker:
             datapoint = parse_datapoint(text.value, uuid.UUID(name.removesuffix(".json")), self._context)
         except ShapeError as error:
             issues = list(iter_issues(text.value, self._context)) or [issue_of(error)]
-            return [*text.findings, *map(text.locate, issues)], None
+            return [*text.findings, *text.locate(issues)], None
         assert isinstance(text.value, dict)  # or it would be no datapoint
         found = list(text.findings)
         if not is_stale:
-            found += map(text.locate, judge(text.value, datapoint, self._config))
+            found += text.locate(judge(text.value, datapoint, self._config))
         attachments = tuple(find_uses(text.value)["file"]) if b"files/" in text.data else ()
-        found += self._iter_missing_attachments(text, attachments)
+        found += text.locate(self._iter_missing_attachments(text, attachments))
         digest = _find_digest(text.value.get("output_schema"), datapoint)
         canonical = render_datapoint(datapoint, digest)
         if not found and dumps(canonical) != text.data:  # what is wrong comes first
@@ -178,7 +184,7 @@ class FileChecker:
         try:
             parse_draft(text.value, stem, _SOME_ID, self._context)
         except ShapeError as error:
-            return [text.locate(issue_of(error))]
+            return text.locate([issue_of(error)])
         return []
 
     def _load_schema(self, digest: str) -> JSONValue:
@@ -194,11 +200,11 @@ class FileChecker:
                 raise ShapeError(reason, code="missing-schema") from None
         return self._schemas[digest]
 
-    def _iter_missing_attachments(self, text: Text, names: Iterable[str]) -> Iterator[Finding]:
+    def _iter_missing_attachments(self, text: Text, names: Iterable[str]) -> Iterator[Issue]:
         for name in names:
             if self._disk.status(f"{self._layout.parent_of('file')}/{name}") is None:
                 message = f"There is no {self._layout.directory}/files/{name}: restore it from git."
-                yield text.locate(Issue("missing-attachment", message, _find_text(text.value, f"files/{name}") or ()))
+                yield Issue("missing-attachment", message, _find_text(text.value, f"files/{name}") or ())
 
 
 def _find_text(value: JSONValue, part: str, place: Pointer = ()) -> Pointer | None:

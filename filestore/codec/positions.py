@@ -2,13 +2,14 @@
 
 This reader is written for its answers, not for speed: it is asked only about text that a fast parser has found wrong,
 and about the place of a value that turned out to be a mistake.
+
+Lines and columns count from 1, columns in code points. A line ends at LF, and a CR before it belongs to the line end.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -16,7 +17,10 @@ from typing import NoReturn
 from filestore.codec.reading import BYTE_ORDER_MARK, parse_integer
 from filestore.errors import JSONTextError, Pointer
 
-__all__ = ["check", "find_crlf", "locate", "positions"]
+__all__ = ["Place", "SourceMap", "check", "find_crlf", "locate", "map_source"]
+
+Place = tuple[int, int]
+"""Line and column."""
 
 _ANY_DEPTH = 1024  # as deep as orjson reads; a pointer to every level of endless brackets would fill the memory
 
@@ -35,6 +39,8 @@ _STRING_BODY = re.compile(
     r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+"
 )
 _HALF_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_STARTS_VALUE = re.compile(r"""["'\[{\w+.-]""")
+_NO_NUMBERS = ("nan", "inf", "infinity")
 
 
 def check(data: bytes, max_depth: int) -> None:
@@ -46,50 +52,8 @@ def check(data: bytes, max_depth: int) -> None:
     _Reader(_decode(data), max_depth).read()
 
 
-def positions(data: bytes) -> dict[Pointer, tuple[int, int]]:
-    """Return line and column, both from 1, of every value in JSON text; a byte-order mark does not count.
-
-    Raises:
-        JSONTextError: `data` is not strict JSON.
-
-    >>> positions(b'{"a": [true, 1]}')
-    {(): (1, 1), ('a',): (1, 7), ('a', 0): (1, 8), ('a', 1): (1, 14)}
-    """
-    reader = _read(data)
-    starts = [0, *(match.end() for match in re.finditer("\n", reader.text))]
-
-    def place(offset: int) -> tuple[int, int]:
-        line = bisect_right(starts, offset)
-        return line, offset - starts[line - 1] + 1
-
-    return {pointer: place(offset) for pointer, offset in reader.values.items()}
-
-
-def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
-    """Return line and column, both from 1, of the value at `pointer`, or of the innermost container that exists.
-
-    Args:
-        data: JSON text; a byte-order mark does not count.
-        pointer: The keys and indexes that lead to the value.
-        key: Whether the place of the value's key is wanted, where it has one.
-
-    Raises:
-        JSONTextError: `data` is not strict JSON.
-
-    >>> locate(b'{"a": [true, 1]}', ("a", 1))
-    (1, 14)
-    """
-    reader = _read(data)
-    wanted = tuple(pointer)
-    if key and wanted in reader.keys:
-        return _place(reader.text, reader.keys[wanted])
-    while wanted not in reader.values:
-        wanted = wanted[:-1]
-    return _place(reader.text, reader.values[wanted])
-
-
-def find_crlf(data: bytes) -> tuple[int, int] | None:
-    r"""Return line and column of the first CR that ends a line together with a LF, or None; the text is valid UTF-8.
+def find_crlf(data: bytes) -> Place | None:
+    r"""Return the place of the first CR that ends a line together with a LF, or None; the text is valid UTF-8.
 
     >>> find_crlf(b'{\r\n}'), find_crlf(b"{}\n")
     ((1, 2), None)
@@ -98,10 +62,57 @@ def find_crlf(data: bytes) -> tuple[int, int] | None:
     return None if at < 0 else _place(data[:at].removeprefix(BYTE_ORDER_MARK).decode(), len(data))
 
 
-def _read(data: bytes) -> _Recorder:
+@dataclass(frozen=True, slots=True)
+class SourceMap:
+    """Where the values and keys of a text stand.
+
+    Attributes:
+        values: Pointer to the place of every value, containers before what they hold, in the order of the text.
+        keys: Pointer of every member of an object to the place of its key.
+    """
+
+    values: dict[Pointer, Place]
+    keys: dict[Pointer, Place]
+
+    def locate(self, pointer: Sequence[str | int], *, key: bool = False) -> Place:
+        """Return the place of the value at `pointer`, or of the innermost container that exists.
+
+        Args:
+            pointer: The keys and indexes that lead to the value.
+            key: Whether the place of the value's key is wanted, where it has one.
+        """
+        wanted = tuple(pointer)
+        if key and wanted in self.keys:
+            return self.keys[wanted]
+        while wanted not in self.values:
+            wanted = wanted[:-1]
+        return self.values[wanted]
+
+
+def map_source(data: bytes) -> SourceMap:
+    """Return where the values and keys of JSON text stand; a byte-order mark does not count.
+
+    Raises:
+        JSONTextError: `data` is not strict JSON.
+
+    >>> map_source(b'{"a": [true, 1]}').values
+    {(): (1, 1), ('a',): (1, 7), ('a', 0): (1, 8), ('a', 1): (1, 14)}
+    """
     reader = _Recorder(_decode(data.removeprefix(BYTE_ORDER_MARK)), _ANY_DEPTH)
     reader.read()
-    return reader
+    return SourceMap(reader.values, reader.keys)
+
+
+def locate(data: bytes, pointer: Sequence[str | int], *, key: bool = False) -> Place:
+    """Return the place of one value or key in JSON text, as `SourceMap.locate` does.
+
+    Raises:
+        JSONTextError: `data` is not strict JSON.
+
+    >>> locate(b'{"a": [true, 1]}', ("a", 1))
+    (1, 14)
+    """
+    return map_source(data).locate(pointer, key=key)
 
 
 def _decode(data: bytes) -> str:
@@ -112,11 +123,11 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode(), len(data))
-        raise JSONTextError("invalid UTF-8", line, column, code="invalid-utf8") from None
+        place = _place(data[: error.start].decode(), len(data))
+        raise JSONTextError("invalid UTF-8", *place, code="invalid-utf8") from None
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
+def _place(text: str, offset: int) -> Place:
     before = text[:offset]
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
@@ -127,6 +138,7 @@ class _Container:
 
     pointer: Pointer
     is_object: bool
+    start: int
     size: int = 0
     keys: set[str] = field(default_factory=set)
 
@@ -145,10 +157,19 @@ class _Reader:
     def __init__(self, text: str, max_depth: int) -> None:
         self.text = text
         self._at = 0
+        self._end_of_value = 0
         self._max_depth = max_depth
         self._open: list[_Container] = []
 
     def read(self) -> None:
+        """Read the whole text.
+
+        Raises:
+            JSONTextError: The first mistake.
+        """
+        self._skip_space()
+        if not self._peek():
+            self._fail("EOF while parsing a value", self._at, "empty-file")
         self._read_value(())
         while self._open:
             self._read_member(self._open[-1])
@@ -174,9 +195,10 @@ class _Reader:
         elif self._peek() == container.closer:
             self._at += 1
             self._open.pop()
+            self._end_of_value = self._at
             return
         elif container.size:
-            self._fail_here(container.name, f"expected `,` or `{container.closer}`")
+            self._fail_here(container.name, f"expected `,` or `{container.closer}`", is_comma_missing=True)
         step = self._read_key(container) if container.is_object else container.size
         container.size += 1
         self._read_value((*container.pointer, step))
@@ -205,7 +227,7 @@ class _Reader:
         if character in ("{", "["):
             if len(self._open) == self._max_depth:
                 self._fail(f"nested more than {self._max_depth} levels deep", self._at, "too-deep")
-            self._open.append(_Container(pointer, is_object=character == "{"))
+            self._open.append(_Container(pointer, is_object=character == "{", start=self._at))
             self._at += 1
         elif character == '"':
             self._read_string()
@@ -215,6 +237,7 @@ class _Reader:
             self._read_number(match)
         else:
             self._fail_at_value()
+        self._end_of_value = self._at
 
     def _read_string(self) -> None:
         start = self._at
@@ -229,7 +252,7 @@ class _Reader:
         elif mistake in ("\n", "\r"):
             self._fail('line break in a string: close it with `"`, or spell the line break `\\n`', self._at)
         elif not mistake:
-            self._fail("EOF while parsing a string", self._at)
+            self._fail_at_end("a string", start)
         elif mistake != '"':
             self._fail(f"control character in a string: spell it `\\u{ord(mistake):04x}`", self._at)
         self._at += 1
@@ -250,8 +273,8 @@ class _Reader:
 
     def _fail_at_value(self) -> NoReturn:
         if match := _WORD.match(self.text, self._at):
-            code = "not-a-number" if match[0].lstrip("-") in ("NaN", "Infinity") else "invalid-json"
-            self._fail(f"`{match[0]}` is not JSON", self._at, code)
+            is_number = match[0].lstrip("-").lower() in _NO_NUMBERS
+            self._fail(f"`{match[0]}` is not JSON", self._at, "not-a-number" if is_number else "invalid-json")
         if self._peek() == "-":
             self._fail_in_number()
         if self._peek() == "'":
@@ -262,21 +285,40 @@ class _Reader:
         match = _NUMBER_TO_THE_MISTAKE.match(self.text, self._at)
         self._fail("invalid number", match.end() if match else self._at)
 
-    def _fail_here(self, name: str, reason: str) -> NoReturn:
-        """Fail at a character that cannot stand here; `name` is what is being parsed, should the text have ended."""
-        at_line_start = self.text[self._at - 1 : self._at] in ("", "\n")
-        code = "invalid-json"
-        if not self._peek():
-            reason = f"EOF while parsing {name}"
-            code = "invalid-json" if self.text.strip() else "empty-file"
-        elif at_line_start and _CONFLICT_MARKER.match(self.text, self._at):
-            reason, code = "merge conflict marker: resolve the conflict", "conflict-marker"
-        elif _COMMENT.match(self.text, self._at):
-            reason, code = "comment: JSON has none", "comment"
-        self._fail(reason, self._at, code)
+    def _fail_here(self, name: str, reason: str, *, is_comma_missing: bool = False) -> NoReturn:
+        """Fail at a character that cannot stand here.
 
-    def _fail(self, reason: str, offset: int, code: str = "invalid-json") -> NoReturn:
-        raise JSONTextError(reason, *_place(self.text, offset), code=code)
+        Args:
+            name: What is being parsed, should the text have ended.
+            reason: What is wrong, if it is nothing that people are known to write.
+            is_comma_missing: Whether a comma would have made it right, if a value or a key starts here: then the place
+                to look at is where the comma belongs, which may be many lines above.
+        """
+        at_line_start = self.text[self._at - 1 : self._at] in ("", "\n")
+        if not self._peek():
+            self._fail_at_end(name, self._open[-1].start if self._open else 0)
+        if at_line_start and _CONFLICT_MARKER.match(self.text, self._at):
+            self._fail("merge conflict marker: resolve the conflict", self._at, "conflict-marker")
+        if _COMMENT.match(self.text, self._at):
+            self._fail("comment: JSON has none", self._at, "comment")
+        if is_comma_missing and _STARTS_VALUE.match(self.text, self._at):
+            self._fail(reason, self._end_of_value)
+        if self._peek() in ("}", "]") and self._open:
+            self._fail(reason, self._at, hint=f"{self._spell_opening(self._open[-1].start)} is still open")
+        self._fail(reason, self._at)
+
+    def _fail_at_end(self, name: str, opening: int) -> NoReturn:
+        """Fail as the text ends in the middle of something; `opening` is where that, or what holds it, began."""
+        is_open = self._open or name == "a string"
+        hint = f"{self._spell_opening(opening)} is never closed" if is_open else ""
+        self._fail(f"EOF while parsing {name}", self._at, hint=hint)
+
+    def _spell_opening(self, offset: int) -> str:
+        line, column = _place(self.text, offset)
+        return f"the `{self.text[offset]}` at line {line} column {column}"
+
+    def _fail(self, reason: str, offset: int, code: str = "invalid-json", *, hint: str = "") -> NoReturn:
+        raise JSONTextError(reason, *_place(self.text, offset), code=code, hint=hint)
 
     def _peek(self) -> str:
         return self.text[self._at : self._at + 1]
@@ -288,15 +330,28 @@ class _Reader:
 
 
 class _Recorder(_Reader):
-    """A reader that remembers the offset of every value and key."""
+    """A reader that remembers the place of every value and key."""
 
     def __init__(self, text: str, max_depth: int) -> None:
         super().__init__(text, max_depth)
-        self.values: dict[Pointer, int] = {}
-        self.keys: dict[Pointer, int] = {}
+        self.values: dict[Pointer, Place] = {}
+        self.keys: dict[Pointer, Place] = {}
+        self._counted = 0
+        """Up to where line ends have been counted."""
+        self._line = 1
+        self._line_start = 0
 
     def note_value(self, pointer: Pointer, offset: int) -> None:
-        self.values[pointer] = offset
+        self.values[pointer] = self._count_to(offset)
 
     def note_key(self, pointer: Pointer, offset: int) -> None:
-        self.keys[pointer] = offset
+        self.keys[pointer] = self._count_to(offset)
+
+    def _count_to(self, offset: int) -> Place:
+        """Return the place of an offset, which is not before the last one asked for."""
+        ends = self.text.count("\n", self._counted, offset)
+        if ends:
+            self._line += ends
+            self._line_start = self.text.rindex("\n", self._counted, offset) + 1
+        self._counted = offset
+        return self._line, offset - self._line_start + 1

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 import h11
 
 from filestore.codec import FILE_DEPTH, MAX_DEPTH, RAW_DEPTH, JSONValue, compact, dumps, loads, loads_file, parse_raw
-from filestore.codec.positions import positions
+from filestore.codec.positions import map_source
 from filestore.errors import DatasetNameError, InvalidIdError, JSONTextError
 from filestore.gateway.http import ProtocolError
 from filestore.gateway.incoming import Incoming
@@ -159,7 +159,7 @@ def _assert_strict(text: bytes, read: Any, max_depth: int, *, has_mark: bool) ->
 
 def _assert_positions(data: bytes, value: JSONValue) -> None:
     lines = [line + "\n" for line in data.decode().split("\n")]
-    for pointer, (line, column) in positions(data).items():
+    for pointer, (line, column) in map_source(data).values.items():
         part: Any = value
         for step in pointer:
             part = part[step]
