@@ -54,14 +54,14 @@ class InputParser:
         return parsed
 
     def _parse_messages(self, value: JSONValue) -> list[JSONValue]:
-        return list[JSONValue](parse_list(value, self.parse_message))
+        return list[JSONValue](parse_list(value, self._parse_message))
 
     def _parse_system(self, value: JSONValue) -> JSONValue:
         if self.dialect is Dialect.V1 and not isinstance(value, str | dict):
             raise ShapeError("data did not match any variant of untagged enum System: expected a string or an object")
         return value
 
-    def parse_message(self, value: JSONValue) -> JSONObject:
+    def _parse_message(self, value: JSONValue) -> JSONObject:
         """Return the normal form of one message."""
         reader = ObjectReader(value, "struct InputMessage")
         reader.refuse_unknown(("role", "content"))
@@ -106,13 +106,13 @@ class InputParser:
 
     def _parse_text(self, block: JSONObject, role: str) -> JSONObject:
         quote = "'" if self.dialect is Dialect.LEGACY else "`"
+        if self.dialect.is_file:
+            value_key = ("value",) if self.dialect is Dialect.DRAFT else ()
+            ObjectReader(block).refuse_unknown(("type", "text", "arguments", *value_key))
         keys = [key for key in block if key != "type"]
         if len(keys) != 1:
             reason = f"Expected exactly one other key in text content, found {len(keys)} other keys"
-            strange = next((key for key in keys if key not in ("arguments", "text", "value")), None)
-            pointer = () if strange is None else (strange,)
-            code = "unknown-key" if strange else "misplaced-key" if keys else "missing-key"
-            raise ShapeError(reason, pointer if self.dialect.is_file else (), is_key=bool(pointer), code=code)
+            raise ShapeError(reason, code="misplaced-key" if keys else "missing-key")
         key = keys[0]
         value = block[key]
         if key == "text":
@@ -128,10 +128,10 @@ class InputParser:
             return text_block(value)
         if isinstance(value, dict):
             return _template_block(role, value)
-        error = DeferredShapeError("The 'value' field in a `text` content block must be a string or object")
+        reason = "The 'value' field in a `text` content block must be a string or object"
         if self.dialect is not Dialect.LEGACY:
-            raise error
-        self.deferred = self.deferred or error
+            raise ShapeError(reason, ("value",), code="wrong-type")
+        self.deferred = self.deferred or DeferredShapeError(reason)
         return block
 
 

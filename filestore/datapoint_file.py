@@ -48,15 +48,10 @@ from filestore.tools import (
 )
 
 __all__ = [
-    "CHAT_PARSERS",
     "ENVELOPE",
-    "HINTS",
-    "JSON_PARSERS",
     "FileContext",
     "canonical_schema",
-    "find_kind",
     "parse_datapoint",
-    "parse_schema",
     "placed",
     "read_datapoint",
     "read_schema",
@@ -88,7 +83,7 @@ ENVELOPE = (
 )
 """The keys of a datapoint file, in canonical order."""
 
-HINTS = {
+_HINTS = {
     "id": "the file name is the id, it does not stand inside",
     "dataset_name": "the directory is the dataset name, it does not stand inside",
     "is_deleted": "a deleted datapoint has a tombstone, nothing inside its file",
@@ -174,9 +169,9 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
     envelope = expect_object(value, "a datapoint object")
     kind = envelope.get("type")
     if kind not in ("chat", "json"):
-        kind = find_kind(envelope, context)
+        kind = _find_kind(envelope, context)
     fields: dict[str, Any] = {"dataset_name": context.dataset_name, "id": datapoint_id}
-    parsers = CHAT_PARSERS if kind == "chat" else JSON_PARSERS
+    parsers = _CHAT_PARSERS if kind == "chat" else _JSON_PARSERS
     if not envelope.keys() <= parsers.keys():
         _refuse_keys(envelope, parsers)
     key = ""
@@ -197,15 +192,15 @@ def parse_datapoint(value: JSONValue, datapoint_id: uuid.UUID, context: FileCont
 
 
 def _refuse_keys(envelope: JSONObject, parsers: _Parsers) -> NoReturn:
-    ObjectReader(envelope).refuse_unknown(ENVELOPE, HINTS)
+    ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
     key = next(key for key in envelope if key not in parsers)
-    kind = "chat" if parsers is CHAT_PARSERS else "json"
+    kind = "chat" if parsers is _CHAT_PARSERS else "json"
     raise ShapeError(f"`{key}` has no meaning in a {kind} datapoint", (key,), is_key=True, code="misplaced-key")
 
 
-def find_kind(envelope: JSONObject, context: FileContext) -> str:
+def _find_kind(envelope: JSONObject, context: FileContext) -> str:
     """Return the kind of datapoint that a function is for where the file does not say it."""
-    ObjectReader(envelope).refuse_unknown(ENVELOPE, HINTS)
+    ObjectReader(envelope).refuse_unknown(ENVELOPE, _HINTS)
     kind = envelope.get("type")
     if kind is not None:
         if not isinstance(kind, str):
@@ -262,7 +257,7 @@ _COMMON_PARSERS: _Parsers = {
     "replaces": ("replaces", expect_uuid),
     "updated_at": ("updated_at", _parse_time),
 }
-CHAT_PARSERS: _Parsers = {
+_CHAT_PARSERS: _Parsers = {
     **_COMMON_PARSERS,
     "output": ("output", parse_chat_output_in_file),
     "allowed_tools": ("allowed_tools", parse_names),
@@ -271,7 +266,7 @@ CHAT_PARSERS: _Parsers = {
     "parallel_tool_calls": ("parallel_tool_calls", expect_flag),
     "provider_tools": ("provider_tools", lambda value: parse_list(value, parse_provider_tool)),
 }
-JSON_PARSERS: _Parsers = {
+_JSON_PARSERS: _Parsers = {
     **_COMMON_PARSERS,
     **dict.fromkeys(("output", "output_raw", "output_schema"), ("output", None)),
 }
@@ -289,17 +284,12 @@ def _parse_json(reader: ObjectReader, fields: dict[str, Any], context: FileConte
             raise ShapeError(reason, code="missing-key")
         schema = unpack(pack(function.output_schema))  # a copy: the caller may change what it gets
     else:
-        schema = reader.require("output_schema", lambda value: parse_schema(value, context))
+        schema = reader.require("output_schema", lambda value: _parse_schema(value, context))
     fields.update(output=parse_json_output_in_file(reader), output_schema=schema)
     return JsonDatapoint.from_fields(fields)
 
 
-def parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
-    """Return the output schema that a file spells out or refers to.
-
-    Raises:
-        ShapeError: It is none, or what it refers to is not there.
-    """
+def _parse_schema(value: JSONValue, context: FileContext) -> JSONValue:
     digest = schema_reference(value)
     if digest is not None:
         return context.load_schema(digest)

@@ -5,8 +5,6 @@ A datapoint that is judged well is one that could be inserted as it stands.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,13 +15,17 @@ from filestore.findings import Issue
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.outputs import read_raw
 from filestore.schema import compile_schema, limited
+from filestore.shapes import expect_object, expect_text
 from filestore.tools import find_available_tools
 
 __all__ = ["iter_judgement", "judge"]
 
-_UNEXPECTED = re.compile(r"Additional properties are not allowed \('(.+)' was unexpected\)", re.DOTALL)
 _MOST_MISMATCHES = 20
 """Of one value: a list of a thousand wrong items is one mistake."""
+_LONGEST_REASON = 300
+_BLOCK_DEPTH = len(("input", "messages", 0, "content", 0))
+_TEXT_KEYS = ("text", "arguments", "value")
+"""Under which a content block has a text or the arguments of a template; the last in drafts alone."""
 
 
 def judge(value: JSONObject, datapoint: Datapoint, config: FunctionConfig) -> list[Issue]:
@@ -58,9 +60,12 @@ def iter_judgement(value: JSONObject, datapoint: Datapoint, config: FunctionConf
         yield from _Input(value, datapoint, function).iter_issues()
     if isinstance(datapoint, JsonDatapoint):
         yield from _iter_json_output(value, datapoint)
-    elif function is not None and config.is_configured:
+        return
+    yield from _iter_own_tools(datapoint)
+    yield from _iter_raw_arguments(value)
+    if function is not None and config.is_configured:
         yield from _iter_tools(datapoint, function, config)
-        yield from _iter_tool_calls(value, datapoint, function, config)
+        yield from _iter_tool_calls(datapoint, function, config)
 
 
 # --- input
@@ -93,35 +98,30 @@ class _Input(NamedTuple):
         system, schemas = self.datapoint.input.get("system"), self.function.schemas
         if "system" in schemas and system is None:
             message = f"Function `{self.function.name}` needs a `system`: add one that fits its system schema."
-            yield Issue("input-mismatch", message, ("input", "system") if self._says_system() else ("input",))
+            is_null = _at(self.value, ("input", "system")) is None and "system" in expect_object(self.value["input"])
+            yield Issue("input-mismatch", message, ("input", "system") if is_null else ("input",))
         elif "system" in schemas:
             yield from _iter_mismatches(schemas["system"], system, ("input", "system"), "input-mismatch")
         elif system is not None and not isinstance(system, str) and "system" not in self.function.template_names:
             message = f"Function `{self.function.name}` has no system template: `system` must be a text."
             yield Issue("unknown-template", message, ("input", "system"))
 
-    def _says_system(self) -> bool:
-        written = self.value["input"]
-        return isinstance(written, dict) and "system" in written
-
     def _iter_block(self, block: JSONObject, role: str, place: Pointer) -> Iterator[Issue]:
         written = _at(self.value, place)
-        is_spelled_out = isinstance(written, dict) and written.get("type") is not None
+        keys = written if isinstance(written, dict) and len(place) == _BLOCK_DEPTH else JSONObject()
+        where = next(((*place, key) for key in _TEXT_KEYS if key in keys), place)
         schemas = self.function.schemas
         if block["type"] == "text" and role in schemas:
-            where = (*place, "text") if is_spelled_out else place
             yield from _iter_mismatches(schemas[role], block["text"], where, "input-mismatch")
         elif block["type"] == "template":
             name = str(block["name"])
-            where = (*place, "arguments") if is_spelled_out else place
             if name in schemas:
                 yield from _iter_mismatches(schemas[name], block["arguments"], where, "input-mismatch")
             elif name not in self.function.template_names:
                 known = sorted({*schemas, *self.function.template_names})
                 advice = suggest_name(name, known) if known else "write a text"
                 message = f"Function `{self.function.name}` has no template `{name}`: {advice}."
-                has_name = isinstance(written, dict) and "name" in written and is_spelled_out
-                yield Issue("unknown-template", message, (*place, "name") if has_name else place)
+                yield Issue("unknown-template", message, (*place, "name") if "name" in keys else where)
 
 
 def _at(value: JSONValue, pointer: Pointer) -> JSONValue:
@@ -139,10 +139,16 @@ def _iter_mismatches(schema: JSONValue, value: JSONValue, place: Pointer, code: 
     """Yield where a value does not fit a schema."""
     errors = compile_schema(schema).iter_errors(value)
     for error, _ in zip(errors, range(_MOST_MISMATCHES), strict=False):
-        unexpected = _UNEXPECTED.fullmatch(error.message)
-        key = unexpected[1] if unexpected and isinstance(_at(value, error.pointer), dict) else None
-        pointer = (*place, *error.pointer) if key is None else (*place, *error.pointer, key)
-        yield Issue(code, f"It does not fit its schema: {error.message}.", pointer, is_key=key is not None)
+        message = f"It does not fit its schema: {_clip(error.message)}."
+        if error.unexpected is None:
+            yield Issue(code, message, (*place, *error.pointer))
+        else:
+            yield Issue(code, message, (*place, *error.pointer, error.unexpected), is_key=True)
+
+
+def _clip(reason: str) -> str:
+    """Return a reason short enough for one line: the engine quotes whole values."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:200]} … {reason[-80:]}"
 
 
 # --- output
@@ -155,24 +161,29 @@ def _iter_json_output(value: JSONObject, datapoint: JsonDatapoint) -> Iterator[I
         yield Issue("bad-schema", f"The output schema is no JSON Schema: {error}.", ("output_schema",))
         return
     output, raw = value.get("output"), value.get("output_raw")
+    raw_place: Pointer = ("output_raw",)
+    if datapoint.output is not None and datapoint.output["parsed"] is None and output is not None:
+        output, raw, raw_place = None, _at(output, ("raw",)), ("output", "raw")  # of a draft that is a v1 request
     if output is not None:
         yield from _iter_mismatches(datapoint.output_schema, output, ("output",), "output-mismatch")
         if isinstance(raw, str) and not is_same(read_raw(raw), output):
             message = "`output` counts and this says something else: remove it, or write the same."
             yield Issue("raw-output-disagrees", message, ("output_raw",))
     elif isinstance(raw, str):
-        yield from _iter_raw_mismatches(datapoint.output_schema, raw)
+        yield from _iter_raw_mismatches(datapoint.output_schema, raw, raw_place)
 
 
-def _iter_raw_mismatches(schema: JSONValue, raw: str) -> Iterator[Issue]:
+def _iter_raw_mismatches(schema: JSONValue, raw: str, place: Pointer) -> Iterator[Issue]:
     parsed = read_raw(raw)
     if parsed is None:
         message = "It is not JSON: if it should be, write the value itself as `output`."
-        yield Issue("raw-output-mismatch", message, ("output_raw",))
+        yield Issue("raw-output-mismatch", message, place)
         return
     mismatch = compile_schema(schema).find_error(parsed)
-    reason = f"It does not fit its schema: {mismatch.message}." if mismatch else "It fits its schema."
-    yield Issue("raw-output-mismatch", f"{reason} If it is right, write the value itself as `output`.", ("output_raw",))
+    if mismatch is None and place != ("output_raw",):  # adopting the draft makes it the output
+        return
+    reason = f"It does not fit its schema: {_clip(mismatch.message)}." if mismatch else "It fits its schema."
+    yield Issue("raw-output-mismatch", f"{reason} If it is right, write the value itself as `output`.", place)
 
 
 # --- tools
@@ -185,7 +196,7 @@ def _iter_tools(datapoint: ChatDatapoint, function: Function, config: FunctionCo
             advice = suggest_name(key, sorted(config.tools)) if config.tools else "it has none"
             message = f"The function config has no tool `{key}`: {advice}."
             yield Issue("missing-tool", message, ("allowed_tools", index))
-    yield from _iter_own_tools(datapoint, function, config)
+    yield from _iter_duplicate_tools(datapoint, function, config)
     choice = datapoint.tool_choice
     available = find_available_tools(datapoint.tool_params, function, config)
     if isinstance(choice, dict) and choice["specific"] not in available:
@@ -193,26 +204,38 @@ def _iter_tools(datapoint: ChatDatapoint, function: Function, config: FunctionCo
         yield Issue("unknown-tool", message, ("tool_choice", "specific"))
 
 
-def _iter_own_tools(datapoint: ChatDatapoint, function: Function, config: FunctionConfig) -> Iterator[Issue]:
+def _iter_duplicate_tools(datapoint: ChatDatapoint, function: Function, config: FunctionConfig) -> Iterator[Issue]:
+    """Yield the tools whose name another one has before them: an insert would refuse the second."""
     keys = dict.fromkeys([*function.tools, *(datapoint.allowed_tools or ())])
-    taken = Counter(config.tools[key].name for key in keys if key in config.tools)
+    names = {config.tools[key].name for key in keys if key in config.tools}
     for index, tool in enumerate(datapoint.additional_tools):
-        name = str(tool["name"])
-        taken[name] += 1
-        if taken[name] > 1:
-            message = f"There is a tool `{name}` already: give this one another name."
+        name = expect_text(tool["name"])
+        if name in names:
+            message = f"There is another tool `{name}`: rename one of the two."
             yield Issue("duplicate-tool", message, ("additional_tools", index, "name"))
+        names.add(name)
+
+
+def _iter_own_tools(datapoint: ChatDatapoint) -> Iterator[Issue]:
+    for index, tool in enumerate(datapoint.additional_tools):
         if tool["type"] == "function":
             try:
                 compile_schema(tool["parameters"])
             except SchemaCompileError as error:
-                message = f"The parameters are no JSON Schema: {error}."
+                message = _clip(f"The parameters of tool `{tool['name']}` are no JSON Schema: {error}.")
                 yield Issue("bad-schema", message, ("additional_tools", index, "parameters"))
 
 
-def _iter_tool_calls(
-    value: JSONObject, datapoint: ChatDatapoint, function: Function, config: FunctionConfig
-) -> Iterator[Issue]:
+def _iter_raw_arguments(value: JSONObject) -> Iterator[Issue]:
+    written = value.get("output")
+    for index, call in enumerate(written if isinstance(written, list) else ()):
+        raw, arguments = _at(call, ("raw_arguments",)), _at(call, ("arguments",))
+        if isinstance(raw, str) and arguments is not None and not is_same(read_raw(raw), arguments):
+            message = "`arguments` says something else than this: remove it, or write the same."
+            yield Issue("raw-output-disagrees", message, ("output", index, "raw_arguments"))
+
+
+def _iter_tool_calls(datapoint: ChatDatapoint, function: Function, config: FunctionConfig) -> Iterator[Issue]:
     tools = find_available_tools(datapoint.tool_params, function, config)
     for index, block in enumerate(datapoint.output or []):
         if block["type"] == "tool_call" and block["name"] is not None:
@@ -227,11 +250,14 @@ def _iter_tool_call(block: JSONObject, place: Pointer, tools: dict[str, Tool | N
         yield Issue("unknown-tool", message, (*place, "name"))
         return
     tool = tools[name]
-    if tool is not None and block["arguments"] is not None:
-        try:
-            yield from _iter_mismatches(
-                tool.parameters, block["arguments"], (*place, "arguments"), "tool-call-mismatch"
-            )
-        except SchemaCompileError as error:
-            message = f"The parameters of tool `{name}` are no JSON Schema: {error}."
-            yield Issue("tool-call-mismatch", message, (*place, "arguments"))
+    arguments, where = block["arguments"], (*place, "arguments")
+    if arguments is None:
+        return
+    if tool is None:
+        message = f"What the custom tool `{name}` is called with is free text: write it as `raw_arguments` alone."
+        yield Issue("tool-call-mismatch", message, where)
+        return
+    try:
+        yield from _iter_mismatches(tool.parameters, arguments, where, "tool-call-mismatch")
+    except SchemaCompileError:
+        return  # which is told of the tool itself

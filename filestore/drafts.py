@@ -34,7 +34,7 @@ from filestore.shapes import Dialect, ObjectReader, expect_object, expect_text
 from filestore.tools import ToolParams, resolve_tool_params
 from filestore.validation import fits_tool, validate_input
 
-__all__ = ["DROPPED", "parse_draft", "read_draft"]
+__all__ = ["DROPPED", "parse_draft", "read_draft", "read_shape"]
 
 DROPPED = frozenset(
     {
@@ -82,18 +82,32 @@ def parse_draft(
     Raises:
         ShapeError: It is none, or does not fit its function; the pointer leads to the mistake.
     """
-    envelope = {key: item for key, item in expect_object(value, "a draft").items() if key not in DROPPED}
+    envelope = _undropped(value)
     config = context.load_config()
     name = envelope.get("function_name")
     function = _find_function(name, envelope.get("type"), config) if isinstance(name, str) else None
+    datapoint, files = read_shape(envelope, new_id, context)
+    datapoint = replace(datapoint, name=stem if datapoint.name is None else datapoint.name)
+    with _judging():
+        return _resolve(datapoint, envelope, function, config), files
+
+
+def read_shape(value: JSONValue, new_id: uuid.UUID, context: FileContext) -> tuple[Datapoint, dict[str, bytes]]:
+    """Return what a draft says, with nothing looked up in its function, and the files of its base64 blocks.
+
+    Raises:
+        ShapeError: It is none; the pointer leads to the mistake.
+    """
+    envelope = _undropped(value)
     attachments = Attachments(spell_dataset_name(context.dataset_name))
     given = ObjectReader(envelope).require("input", InputParser(Dialect.DRAFT, attachments).parse)
     no_messages: JSONObject = {"messages": []}
     shell = {**_spell_output(envelope), "input": no_messages}
-    datapoint = replace(parse_datapoint(shell, new_id, context), input=given)
-    datapoint = replace(datapoint, name=stem if datapoint.name is None else datapoint.name)
-    with _judging():
-        return _resolve(datapoint, envelope, function, config), attachments.files
+    return replace(parse_datapoint(shell, new_id, context), input=given), attachments.files
+
+
+def _undropped(value: JSONValue) -> JSONObject:
+    return {key: item for key, item in expect_object(value, "a draft").items() if key not in DROPPED}
 
 
 @contextmanager

@@ -28,6 +28,7 @@ __all__ = [
     "ShapeError",
     "StorageError",
     "UnknownFunctionError",
+    "find_near",
     "quote_names",
     "render_path",
     "suggest_name",
@@ -72,7 +73,13 @@ class ShapeError(RequestError):
     """A JSON value of the wrong shape: a wrong type, a missing or an unknown key."""
 
     def __init__(
-        self, reason: str, pointer: Sequence[str | int] = (), *, is_key: bool = False, code: str = "wrong-value"
+        self,
+        reason: str,
+        pointer: Sequence[str | int] = (),
+        *,
+        is_key: bool = False,
+        code: str = "wrong-value",
+        meant: str | None = None,
     ) -> None:
         self.reason = reason
         self.code = code
@@ -80,12 +87,19 @@ class ShapeError(RequestError):
         self.pointer: Pointer = tuple(pointer)
         self.is_key = is_key
         """Whether the key at the pointer is wrong, rather than its value."""
+        self.meant = meant
+        """The key that is near to a wrong one."""
         path = render_path(self.pointer)
         super().__init__(f"{path}: {reason}" if path else reason)
 
     def within(self, *outer: str | int) -> ShapeError:
         """Return the same error seen from a value that holds this one under `outer`."""
-        return ShapeError(self.reason, (*outer, *self.pointer), is_key=self.is_key, code=self.code)
+        return self.elsewhere((*outer, *self.pointer))
+
+    def elsewhere(self, pointer: Sequence[str | int], reason: str | None = None) -> ShapeError:
+        """Return the same error at another place, and perhaps in other words."""
+        reason = self.reason if reason is None else reason
+        return ShapeError(reason, pointer, is_key=self.is_key, code=self.code, meant=self.meant)
 
 
 class InvalidIdError(RequestError):
@@ -197,15 +211,24 @@ def quote_names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def find_near(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to another one, if any is near.
+
+    >>> find_near("tool", ("type", "tools")), find_near("x", ("type", "tools"))
+    ('tools', None)
+    """
+    import difflib  # only a mistake asks for it
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
 def suggest_name(name: str, known: Sequence[str]) -> str:
     """Say which known name was meant, or which there are.
 
     >>> suggest_name("tool", ("type", "tools")), suggest_name("x", ("type", "tools"))
     ('did you mean `tools`?', 'expected one of `type`, `tools`')
     """
-    import difflib  # only a mistake asks for it
-
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    near = find_near(name, known)
+    if near is not None:
+        return f"did you mean `{near}`?"
     return f"expected {'one of ' if len(known) > 1 else ''}{quote_names(known)}"

@@ -128,7 +128,7 @@ _CONFIG = _errors(
 ) | _warnings(
     missing_tool="A tool that the datapoint offers is not configured any more.",
     raw_output_mismatch="`output_raw` alone, which does not fit the schema; v1 requests store such outputs on purpose.",
-    raw_output_disagrees="`output` and `output_raw` say different things; `output` counts.",
+    raw_output_disagrees="An output and the raw text beside it say different things; the output counts.",
 )
 _STORE = _errors(
     unreadable="The operating system refuses to read it.",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from filestore.codec import JSONObject, JSONValue, compact
-from filestore.errors import InvalidIdError, ShapeError, suggest_name
+from filestore.errors import InvalidIdError, ShapeError, find_near, suggest_name
 from filestore.ids import parse_uuid
 
 __all__ = [
@@ -171,9 +171,11 @@ class ObjectReader:
         allowed = tuple(known)
         for key in self.value:
             if key not in allowed:
-                known_hint = (hints or {}).get(key)
-                hint, code = known_hint or suggest_name(key, allowed), "misplaced-key" if known_hint else "unknown-key"
-                raise ShapeError(f"unknown field `{key}`, {hint}", (key,), is_key=True, code=code)
+                if hint := (hints or {}).get(key):
+                    raise ShapeError(f"unknown field `{key}`, {hint}", (key,), is_key=True, code="misplaced-key")
+                reason = f"unknown field `{key}`, {suggest_name(key, allowed)}"
+                near = find_near(key, allowed)
+                raise ShapeError(reason, (key,), is_key=True, code="unknown-key", meant=near)
 
 
 def parse_list(value: JSONValue, parse_item: Callable[[JSONValue], T]) -> list[T]:

@@ -90,7 +90,7 @@ def parse_additional_tool(value: JSONValue) -> JSONObject:
         raise ShapeError(f"unknown variant `{kind}`, expected `function` or `openai_custom`", ("type",))
     except ShapeError as error:
         reason = f"Failed to parse as `Tool` (tagged) or `FunctionTool` (untagged): {error.reason}"
-        raise ShapeError(reason, error.pointer, is_key=error.is_key, code=error.code) from None
+        raise error.elsewhere(error.pointer, reason) from None
 
 
 def _parse_custom_tool(reader: ObjectReader) -> JSONObject:
@@ -105,12 +105,16 @@ def _check_custom_format(value: JSONValue) -> None:
     reader = ObjectReader(value)
     kind = reader.require("type", expect_text)
     if kind == "grammar":
-        grammar = reader.require("grammar", ObjectReader)
-        if grammar.require("syntax", expect_text) not in ("lark", "regex"):
-            raise ShapeError("expected `lark` or `regex`", ("grammar", "syntax"))
-        grammar.require("definition", expect_text)
+        reader.require("grammar", _check_grammar)
     elif kind != "text":
         raise ShapeError(f"unknown variant `{kind}`, expected `text` or `grammar`", ("type",))
+
+
+def _check_grammar(value: JSONValue) -> None:
+    grammar = ObjectReader(value)
+    if grammar.require("syntax", expect_text) not in ("lark", "regex"):
+        raise ShapeError("expected `lark` or `regex`", ("syntax",))
+    grammar.require("definition", expect_text)
 
 
 def parse_provider_tool(value: JSONValue) -> JSONObject:

@@ -23,7 +23,7 @@ from filestore.errors import SchemaCompileError, ShapeError
 from filestore.findings import RULES, Severity
 from filestore.functions import EMPTY_CONFIG
 from filestore.schema import compile_schema
-from tests.test_corpus import CORPUS, EXPECTED, INVALID, VALID
+from tests.test_corpus import CORPUS, EXPECTED, INVALID, READABLE, VALID, is_draft
 from tests.test_datapoint_issues import CONFIG, FILES, ID, SAMPLES, mutated
 from tests.test_schema import ASSERTIONS, DRAFTS, SCHEMAS, VALUES
 
@@ -81,20 +81,22 @@ UNSEEN = {
     "raw-output-mismatch": "it is a warning",
     "raw-output-disagrees": "it is a warning",
     "missing-tool": "it is a warning",
+    "tool-call-mismatch--custom-tool": "an editor does not see that a tool of the same file has no schema",
+    "wrong-type--grammar": "an editor looks at the keys of a custom tool alone",
     "not-canonical": "it is a warning",
 }
 """What a schema cannot say."""
-SHAPES = [path for path in INVALID if EXPECTED[path.stem]["pointer"] is not None]
-SEEN = [path for path in SHAPES if path.stem.partition("--")[0] not in UNSEEN]
+SHAPES = [path for path in INVALID if EXPECTED[path.stem]["pointer"] is not None and not is_draft(path)]
+SEEN = [path for path in SHAPES if not {path.stem, path.stem.partition("--")[0]} & UNSEEN.keys()]
 
 
 @pytest.fixture(scope="module")
 def of_corpus() -> Any:
-    answer = loads((CORPUS / "config" / "answer.json").read_bytes())
-    return Draft7Validator(editor_schema(CORPUS_CONFIG, {schema_digest(dumps(answer)): answer}))
+    schemas = [loads((CORPUS / "config" / f"{name}.json").read_bytes()) for name in ("answer", "verdict")]
+    return Draft7Validator(editor_schema(CORPUS_CONFIG, {schema_digest(dumps(one)): one for one in schemas}))
 
 
-@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*VALID, *READABLE], ids=lambda path: path.stem)
 def test_valid_files_are_taken(path: Path, of_corpus: Draft7Validator) -> None:
     assert errors(of_corpus, json.loads(path.read_bytes())) == []
 

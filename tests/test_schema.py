@@ -627,8 +627,8 @@ def test_every_failure_is_found_with_its_place() -> None:
         SchemaMismatch('"name" is a required property', ()),
         SchemaMismatch('1 is not of type "string"', ("names", 1)),
         SchemaMismatch('null is not of type "string"', ("names", 2)),
-        SchemaMismatch("Additional properties are not allowed ('id' was unexpected)", ()),
-        SchemaMismatch("Additional properties are not allowed ('x' was unexpected)", ()),
+        SchemaMismatch("Additional properties are not allowed ('id' was unexpected)", (), "id"),
+        SchemaMismatch("Additional properties are not allowed ('x' was unexpected)", (), "x"),
     ]
 
 

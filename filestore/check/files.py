@@ -23,12 +23,13 @@ from filestore.datapoint_file import (
     schema_digest,
     schema_reference,
 )
-from filestore.datapoint_issues import issue_of, iter_issues
+from filestore.datapoint_issues import issue_of, iter_draft_issues, iter_issues
 from filestore.datapoint_judgement import judge
-from filestore.drafts import parse_draft
+from filestore.drafts import parse_draft, read_shape
 from filestore.errors import FileContentError, JSONTextError, Pointer, ShapeError
-from filestore.findings import Finding, Issue
+from filestore.findings import RULES, Finding, Issue, Severity
 from filestore.functions import FunctionConfig
+from filestore.shapes import expect_object
 from filestore.storage.files import Disk
 from filestore.storage.layout import DatasetLayout
 
@@ -179,13 +180,19 @@ class FileChecker:
         return found, _facts(datapoint, canonical, digest, attachments)
 
     def check_draft(self, text: Text) -> list[Finding]:
-        """Check what a draft says, as its adoption does."""
+        """Check what a draft says: whatever its adoption refuses is an error here."""
+        issues = list(iter_draft_issues(text.value, self._context))
+        if not issues:
+            datapoint, _ = read_shape(text.value, _SOME_ID, self._context)
+            issues = judge(expect_object(text.value), datapoint, self._config)
+        if any(RULES[issue.code].severity is Severity.ERROR for issue in issues):
+            return text.locate(issues)
         stem = text.path.rpartition("/")[2].removesuffix(".json")
         try:
             parse_draft(text.value, stem, _SOME_ID, self._context)
         except ShapeError as error:
-            return text.locate([issue_of(error)])
-        return []
+            issues.append(issue_of(error))
+        return text.locate(issues)
 
     def _load_schema(self, digest: str) -> JSONValue:
         """Return a schema; one that was altered is told by itself, and every value fits it here."""

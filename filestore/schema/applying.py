@@ -18,6 +18,7 @@ from filestore.codec import compact
 
 __all__ = [
     "Keyword",
+    "UnexpectedPropertyError",
     "dynamic_reference",
     "explain",
     "fits",
@@ -26,6 +27,13 @@ __all__ = [
     "reference",
     "remember_visits",
 ]
+
+
+class UnexpectedPropertyError(ValidationError):
+    """An object has a property that its schema does not allow at all."""
+
+    name: str
+
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError]]
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
+from jsonschema import ValidationError
 from jsonschema.protocols import Validator
 
 from filestore.codec import JSONValue, compact, parse_raw
 from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
 from filestore.schema.allowance import limited
-from filestore.schema.applying import explain, remember_visits
+from filestore.schema.applying import UnexpectedPropertyError, explain, remember_visits
 from filestore.schema.documents import check_document
 from filestore.schema.drafts import find_draft
 
@@ -26,6 +27,8 @@ class SchemaMismatch:
     message: str
     pointer: Pointer
     """The place in the value."""
+    unexpected: str | None = field(default=None, repr=False)
+    """The one property of the object there that makes it fail, if it is its being there alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class CompiledSchema:
         try:
             with limited(value), remember_visits(self._validator.schema, value):
                 errors = self._validator.iter_errors(value)
-                return [SchemaMismatch(explain(error), tuple(error.absolute_path)) for error in islice(errors, most)]
+                return [_mismatch(error) for error in islice(errors, most)]
         except RecursionError:
             return [SchemaMismatch("The value is nested too deeply to be checked against this schema", ())]
 
@@ -80,6 +83,11 @@ class CompiledSchema:
             raise SchemaMismatchError(
                 f"JSON Schema validation failed:\n{error.message}\n\nSchema:\n{compact(self.schema)}"
             )
+
+
+def _mismatch(error: ValidationError) -> SchemaMismatch:
+    unexpected = error.name if isinstance(error, UnexpectedPropertyError) else None
+    return SchemaMismatch(explain(error), tuple(error.absolute_path), unexpected)
 
 
 _LARGE = 256 * 1024

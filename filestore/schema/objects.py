@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema import ValidationError
 
 from filestore.codec import compact
-from filestore.schema.applying import fits, iter_in_place
+from filestore.schema.applying import UnexpectedPropertyError, fits, iter_in_place
 from filestore.schema.patterns import compile_pattern
 
 __all__ = [
@@ -72,7 +72,9 @@ def properties(validator: Any, _: Any, instance: Any, schema: Any) -> Iterator[V
         if name in named:
             parts.insert(0, named[name])
         if not parts and additional is False and not is_alone:
-            yield ValidationError(_explain_unexpected([name], "Additional"))
+            error = UnexpectedPropertyError(_explain_unexpected([name], "Additional"))
+            error.name = name
+            yield error
             continue
         for part in parts or [additional]:
             yield from validator.descend(value, part, path=name)
