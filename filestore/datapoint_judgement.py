@@ -61,11 +61,11 @@ def iter_judgement(value: JSONObject, datapoint: Datapoint, config: FunctionConf
     if isinstance(datapoint, JsonDatapoint):
         yield from _iter_json_output(value, datapoint)
         return
-    yield from _iter_own_tools(datapoint)
-    yield from _iter_raw_arguments(value)
     if function is not None and config.is_configured:
         yield from _iter_tools(datapoint, function, config)
         yield from _iter_tool_calls(datapoint, function, config)
+    yield from _iter_own_tools(datapoint)
+    yield from _iter_raw_arguments(value)
 
 
 # --- input
