@@ -5,12 +5,12 @@ A datapoint that is judged well is one that could be inserted as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from filestore.codec import JSONObject, JSONValue, is_same
 from filestore.datapoint import ChatDatapoint, Datapoint, JsonDatapoint
-from filestore.errors import Pointer, SchemaCompileError, SchemaTimeoutError, suggest_name
+from filestore.errors import Pointer, SchemaCompileError, SchemaTimeoutError, render_path, suggest_name
 from filestore.findings import Issue
 from filestore.functions import Function, FunctionConfig, Tool
 from filestore.outputs import read_raw
@@ -18,7 +18,7 @@ from filestore.schema import compile_schema, limited
 from filestore.shapes import expect_object, expect_text
 from filestore.tools import find_available_tools
 
-__all__ = ["iter_judgement", "judge"]
+__all__ = ["iter_judgement", "judge", "wrong_kind"]
 
 _MOST_MISMATCHES = 20
 """Of one value: a list of a thousand wrong items is one mistake."""
@@ -39,6 +39,20 @@ def judge(value: JSONObject, datapoint: Datapoint, config: FunctionConfig) -> li
     return found
 
 
+def wrong_kind(function: Function) -> Issue:
+    """Return what is wrong with a datapoint of the other kind than its function."""
+    message = f"Function `{function.name}` is a {function.type} function: make this `type` {function.type}."
+    return Issue("wrong-kind", message, ("type",))
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    """Return a sentence that says which name was meant, or which there are."""
+    if not known:
+        return "there is none."
+    text = suggest_name(name, sorted(known))
+    return text if text.endswith("?") else f"{text}."
+
+
 def iter_judgement(value: JSONObject, datapoint: Datapoint, config: FunctionConfig) -> Iterator[Issue]:
     """Yield what is wrong with a datapoint.
 
@@ -49,12 +63,11 @@ def iter_judgement(value: JSONObject, datapoint: Datapoint, config: FunctionConf
     """
     function = config.find_function(datapoint.function_name)
     if function is None and config.is_configured:
-        advice = suggest_name(datapoint.function_name, sorted(config.functions)) if config.functions else "it has none"
-        message = f"The function config has no function `{datapoint.function_name}`: {advice}."
+        advice = _suggest(datapoint.function_name, config.functions)
+        message = f"The function config has no function `{datapoint.function_name}`: {advice}"
         yield Issue("unknown-function", message, ("function_name",))
     elif function is not None and function.type != datapoint.type:
-        message = f"Function `{function.name}` is a {function.type} function: make this `type` {function.type}."
-        yield Issue("wrong-kind", message, ("type",))
+        yield wrong_kind(function)
         function = None
     if function is not None:
         yield from _Input(value, datapoint, function).iter_issues()
@@ -119,8 +132,8 @@ class _Input(NamedTuple):
                 yield from _iter_mismatches(schemas[name], block["arguments"], where, "input-mismatch")
             elif name not in self.function.template_names:
                 known = sorted({*schemas, *self.function.template_names})
-                advice = suggest_name(name, known) if known else "write a text"
-                message = f"Function `{self.function.name}` has no template `{name}`: {advice}."
+                advice = _suggest(name, known) if known else "write a text."
+                message = f"Function `{self.function.name}` has no template `{name}`: {advice}"
                 yield Issue("unknown-template", message, (*place, "name") if "name" in keys else where)
 
 
@@ -139,7 +152,8 @@ def _iter_mismatches(schema: JSONValue, value: JSONValue, place: Pointer, code: 
     """Yield where a value does not fit a schema."""
     errors = compile_schema(schema).iter_errors(value)
     for error, _ in zip(errors, range(_MOST_MISMATCHES), strict=False):
-        message = f"It does not fit its schema: {_clip(error.message)}."
+        path = render_path((*place, *error.pointer))
+        message = f"{path}: it does not fit its schema: {_clip(error.message)}."
         if error.unexpected is None:
             yield Issue(code, message, (*place, *error.pointer))
         else:
@@ -193,8 +207,8 @@ def _iter_tools(datapoint: ChatDatapoint, function: Function, config: FunctionCo
     own = {tool["name"] for tool in datapoint.additional_tools}
     for index, key in enumerate(datapoint.allowed_tools or []):
         if key not in config.tools and key not in own:
-            advice = suggest_name(key, sorted(config.tools)) if config.tools else "it has none"
-            message = f"The function config has no tool `{key}`: {advice}."
+            advice = _suggest(key, config.tools)
+            message = f"The function config has no tool `{key}`: {advice}"
             yield Issue("missing-tool", message, ("allowed_tools", index))
     yield from _iter_duplicate_tools(datapoint, function, config)
     choice = datapoint.tool_choice
@@ -245,8 +259,8 @@ def _iter_tool_calls(datapoint: ChatDatapoint, function: Function, config: Funct
 def _iter_tool_call(block: JSONObject, place: Pointer, tools: dict[str, Tool | None]) -> Iterator[Issue]:
     name = str(block["name"])
     if name not in tools:
-        advice = suggest_name(name, sorted(tools)) if tools else "it offers none"
-        message = f"The datapoint offers no tool `{name}`: {advice}. For a call of no tool, write `raw_name`."
+        advice = _suggest(name, tools)
+        message = f"The datapoint offers no tool `{name}`: {advice} A name that is no tool's goes under `raw_name`."
         yield Issue("unknown-tool", message, (*place, "name"))
         return
     tool = tools[name]

@@ -379,7 +379,7 @@ def test_select_and_ignore_take_codes_and_patterns(root: Path) -> None:
     assert run("--root", root, "check", "--ignore", "draft", "--ignore", "raw-*").stdout == ""
     done = run("--root", root, "check", "--select", "darft")
     assert done.returncode == 2
-    assert "did you mean `draft`?" in done.stderr
+    assert "did you mean 'draft'?" in done.stderr
 
 
 def test_list_documents_every_code() -> None:
@@ -408,3 +408,50 @@ def test_a_path_outside_of_the_given_root_is_a_mistake_of_usage(root: Path, tmp_
     other = tmp_path / "other.json"
     other.write_text("{}")
     assert run("--root", root, "check", other).returncode == 2
+
+
+# --- which files are whose
+
+
+def test_schemas_of_a_config_are_no_drafts_even_where_it_cannot_be_read(root: Path) -> None:
+    (root / "functions" / "out.json").write_text('{"type": "object"}')
+    toml = root / "tensorzero.toml"
+    good = toml.read_text()
+    toml.write_text(
+        good + '\n[functions.f]\ntype = "json"\noutput_schema = "functions/out.json"\n[functions.f.variants]\n'
+    )
+    assert check(root) == []
+    assert run("--root", root, "check", root / "functions" / "out.json").stdout == ""
+    toml.write_text(toml.read_text() + "broken =\n")
+    [found] = [finding for finding in check(root) if finding.path not in (DATASET,)]
+    assert (found.code, found.path, found.column) == ("invalid-config", "tensorzero.toml", 9)
+    assert found.line == len(toml.read_text().splitlines())
+
+
+def test_a_mistake_in_a_schema_of_the_config_is_told_there(root: Path) -> None:
+    path = next((root / "functions").rglob("*.json"))
+    path.write_text("{]")
+    [found] = [finding for finding in check(root) if finding.code == "invalid-config"]
+    assert (found.path, found.line, found.column) == (path.relative_to(root).as_posix(), 1, 2)
+
+
+@pytest.mark.parametrize("inner", ["schemas", "tombstones", "."])
+def test_a_directory_in_a_dataset_stands_for_the_dataset(
+    root: Path, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = root / "entity_extraction"
+    done = run("check", dataset / inner)
+    assert (done.returncode, done.stderr) == (0, "0 errors, 3 warnings in 18 files\n")
+    monkeypatch.chdir(dataset)
+    assert run("check").stderr == "0 errors, 3 warnings in 18 files\n"
+
+
+def test_a_store_without_datapoints_is_said_to_be_one(tmp_path: Path) -> None:
+    done = run("--root", tmp_path, "check")
+    assert done.stderr.splitlines()[1] == "There are no datapoints in this directory; --root names another store."
+
+
+def test_of_the_other_kind_nothing_but_the_kind_is_told(root: Path) -> None:
+    path = live(root)
+    path.write_text(path.read_text().replace('"type": "chat"', '"type": "json"', 1))
+    assert [finding.code for finding in check(root)] == ["wrong-kind"]

@@ -127,9 +127,13 @@ WRONG = {
     "output": (
         '"verdict": "one"',
         '"verdict": "some"',
-        '17:16: It does not fit its schema: "some" is not',
+        '17:16: output.verdict: it does not fit its schema: "some" is not',
     ),
-    "input": ('"Marta Velasco"', "7", '7:22: It does not fit its schema: 7 is not of type "string"'),
+    "input": (
+        '"Marta Velasco"',
+        "7",
+        '7:22: input.system.sender_name: it does not fit its schema: 7 is not of type "string"',
+    ),
     "function": (
         '"extract_recipient"',
         '"extract_recipent"',

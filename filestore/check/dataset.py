@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from filestore.check.files import Facts, FileChecker, Text, find_uses, read_text, refusal
@@ -28,7 +28,7 @@ def check_dataset(
     now: datetime,
     config: FunctionConfig,
     check_files: CheckFiles,
-    config_paths: Collection[str],
+    is_of_config: Callable[[str], bool],
 ) -> tuple[list[Finding], int]:
     """Check a whole dataset.
 
@@ -38,7 +38,7 @@ def check_dataset(
         now: The current time, UTC.
         config: The function config.
         check_files: What checks its datapoint files.
-        config_paths: Files of the function config, relative to the root.
+        is_of_config: Tells whether a path relative to the root is a file of the function config, and so no draft.
 
     Returns:
         The findings, and how many files were looked at.
@@ -54,7 +54,7 @@ def check_dataset(
         relations.add(result[1])
     relations.compare_successors()
     found += relations.found
-    drafts = [name for name in names.drafts if f"{layout.directory}/{name}" not in config_paths]
+    drafts = [name for name in names.drafts if not is_of_config(f"{layout.directory}/{name}")]
     checker = FileChecker(layout, disk, config)
     for name in drafts:
         found += _iter_draft(disk, checker, layout, name, relations)

@@ -24,7 +24,7 @@ from filestore.datapoint_file import (
     schema_reference,
 )
 from filestore.datapoint_issues import issue_of, iter_draft_issues, iter_issues
-from filestore.datapoint_judgement import judge
+from filestore.datapoint_judgement import judge, wrong_kind
 from filestore.drafts import parse_draft, read_shape
 from filestore.errors import FileContentError, JSONTextError, Pointer, ShapeError
 from filestore.findings import RULES, Finding, Issue, Severity
@@ -164,8 +164,7 @@ class FileChecker:
         try:
             datapoint = parse_datapoint(text.value, uuid.UUID(name.removesuffix(".json")), self._context)
         except ShapeError as error:
-            issues = list(iter_issues(text.value, self._context)) or [issue_of(error)]
-            return [*text.findings, *text.locate(issues)], None
+            return [*text.findings, *text.locate(self._explain(text.value, error))], None
         assert isinstance(text.value, dict)  # or it would be no datapoint
         found = list(text.findings)
         if not is_stale:
@@ -178,6 +177,16 @@ class FileChecker:
             message = "It is spelled in another way than the store would: `filestore fmt` spells it so."
             found.append(Finding(text.path, 1, 1, "not-canonical", message))
         return found, _facts(datapoint, canonical, digest, attachments)
+
+    def _explain(self, value: JSONValue, error: ShapeError) -> list[Issue]:
+        """Return everything that keeps a value from being a datapoint; of the other kind nearly everything would."""
+        kind = value.get("type") if isinstance(value, dict) else None
+        name = value.get("function_name") if isinstance(value, dict) else None
+        function = self._config.find_function(name) if isinstance(name, str) else None
+        if isinstance(value, dict) and function is not None and kind in ("chat", "json") and kind != function.type:
+            others = iter_issues({**value, "type": function.type}, self._context)
+            return [wrong_kind(function), *others]
+        return list(iter_issues(value, self._context)) or [issue_of(error)]
 
     def check_draft(self, text: Text) -> list[Finding]:
         """Check what a draft says: whatever its adoption refuses is an error here."""

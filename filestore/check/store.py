@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +23,8 @@ from filestore.storage.layout import INTERNAL, DatasetLayout
 
 __all__ = ["Outcome", "StoreCheck"]
 
+_IN_TOML = re.compile(r"\(at line ([0-9]+), column ([0-9]+)\)")
+_IN_SCHEMA = re.compile(r"(\S+\.json):([0-9]+):([0-9]+): ")
 _MOST_LOOKS = 3
 """How often a dataset is looked at that is written to meanwhile: its findings may be of half a change."""
 
@@ -63,6 +66,8 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
         self._found: list[Finding] = []
         self._config_paths: set[str] = set()
         """Files of the function config that lie in the store are no drafts."""
+        self._has_config = True
+        """Whether it is known which those are."""
         self._config = self._load_config(config_file)
         self._workers = Workers(self._config, jobs, progress)
 
@@ -100,7 +105,8 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
             directory = path.partition("/")[0]
             if directory not in datasets and self._is_dataset(directory):
                 layout = self._layout(directory)
-                self._found += check_file(self._disk, layout, path, self._now, self._config)
+                if not self._is_of_config(path):
+                    self._found += check_file(self._disk, layout, path, self._now, self._config)
                 looked_at += 1
         return Outcome(sorted(self._found), looked_at)
 
@@ -111,9 +117,16 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
             self._config_paths = {path.removeprefix(f"{self._root}/") for path in files.paths()}
             return config
         except ConfigError as error:
-            path = error.path.removeprefix(f"{self._root}/") or "tensorzero.toml"
-            self._found.append(Finding(path, 1, 1, "invalid-config", f"{error}."))
+            self._has_config = False
+            self._found.append(_locate(error, self._root))
             return EMPTY_CONFIG
+
+    def _is_of_config(self, path: str) -> bool:
+        """Tell whether a file is of the function config, or may be, where that cannot be read: then it is no draft."""
+        if self._has_config:
+            return path in self._config_paths
+        names = self._disk.names(f"{self._root}/{path.partition('/')[0]}")
+        return not any(map(is_file_name, names))
 
     def _is_dataset(self, name: str) -> bool:
         """Tell whether a name in the root is a dataset's; tell of what looks like one and is none."""
@@ -148,7 +161,7 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
         for _ in range(_MOST_LOOKS):
             before = journal.sequence()
             found, files = check_dataset(
-                self._disk, layout, self._now, self._config, self._workers.check, self._config_paths
+                self._disk, layout, self._now, self._config, self._workers.check, self._is_of_config
             )
             if journal.sequence() == before:
                 break
@@ -157,3 +170,16 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
             found.append(Finding(f"{INTERNAL}/{directory}/pending", 1, 1, "unfinished-change", message))
         self._found += found
         return files
+
+
+def _locate(error: ConfigError, root: str) -> Finding:
+    """Return what is wrong with a function config at its place, as far as the error tells it."""
+    path = error.path.removeprefix(f"{root}/") or "tensorzero.toml"
+    reason = str(error).removeprefix(f"{error.path}: ")
+    if in_schema := _IN_SCHEMA.search(reason):
+        path, line, column = in_schema[1].removeprefix(f"{root}/"), int(in_schema[2]), int(in_schema[3])
+    elif in_toml := _IN_TOML.search(reason):
+        line, column = int(in_toml[1]), int(in_toml[2])
+    else:
+        line, column = 1, 1
+    return Finding(path, line, column, "invalid-config", f"{reason.rstrip('.?')}{'?' if reason.endswith('?') else '.'}")

@@ -65,6 +65,8 @@ def check(
     told = [(root, finding) for root, finding in found if is_told(finding.code)]
     chosen = format or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
     _tell(told, files, chosen)
+    if not files and not paths:
+        click.echo("There are no datapoints in this directory; --root names another store.", err=True)
     if any(finding.severity == "error" for _, finding in told):
         raise click.exceptions.Exit(1)
 
@@ -75,16 +77,18 @@ def _parse_codes(select: Sequence[str], ignore: Sequence[str]) -> Callable[[str]
 
 
 def _expand(given: Sequence[str]) -> set[str]:
-    from filestore.errors import suggest_name
+    from difflib import get_close_matches
+
     from filestore.findings import RULES
 
     found: set[str] = set()
     for pattern in (part.strip() for text in given for part in text.split(",")):
         codes = {code for code in RULES if fnmatchcase(code, pattern)}
         if not codes:
+            near = get_close_matches(pattern, RULES, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
             raise click.UsageError(
-                f"There is no code '{escape_controls(pattern)}': {suggest_name(pattern, list(RULES))[:200]}"
-                " `filestore check --list` lists them."
+                f"There is no code '{escape_controls(pattern)}': {hint}`filestore check --list` lists them all."
             )
         found |= codes
     return found

@@ -119,13 +119,21 @@ def _print_diff(path: str, outcome: Outcome) -> None:
     """Print a unified diff, in colours on a terminal."""
     from difflib import unified_diff
 
-    before, after = (data.decode(errors="replace").splitlines() for data in (outcome.before, outcome.after))
+    before, after = (_lines(data) for data in (outcome.before, outcome.after))
     new_path = path if outcome.state is State.CHANGED else f"{path} (as a datapoint)"
     is_terminal = sys.stdout.isatty()
     lines = list(unified_diff(before, after, path, new_path, lineterm=""))
     if not lines:
         only = "nothing but its name" if outcome.state is State.ADOPTED else "nothing but the ends of lines"
         lines = [f"--- {path}", f"+++ {new_path}", f"@@ {only} @@"]
-    for line in lines:
+    for line in "\n".join(lines).split("\n"):
         color = _COLORS.get(line[:1]) if is_terminal and not line.startswith(("---", "+++")) else None
         click.echo(click.style(escape_controls(line), fg=color) if color else escape_controls(line))
+
+
+def _lines(data: bytes) -> list[str]:
+    """Return the lines of a file as a diff shows them; a last one without an end is marked as such."""
+    lines = data.decode(errors="replace").splitlines()
+    if lines and not data.endswith(b"\n"):
+        lines[-1] += "\n\\ No newline at end of file"
+    return lines

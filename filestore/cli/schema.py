@@ -33,14 +33,12 @@ __all__ = ["schema"]
 )
 @click.pass_obj
 def schema(settings: Settings, dataset: str | None, write: bool, vscode: bool) -> None:
-    r"""Print the JSON Schema of datapoint files, by which an editor completes and underlines.
+    """Print the JSON Schema of datapoint files, for editors.
 
-    It knows the functions of the store: their inputs, templates, tools and outputs. With --write it is kept beside the
-    datapoints, to be committed with them, and written again only where it changes. Prints the paths of the files that
-    were written. Editors other than VS Code find it by this first key of a datapoint file:
-
-    \b
-      "$schema": "./schemas/datapoint.schema.json",
+    An editor completes and underlines by it. It knows the functions of the store: their inputs, templates, tools and
+    outputs. With --write it is kept beside the datapoints, to be committed with them, and written again only where it
+    changes. Prints the paths of the files that were written. Editors other than VS Code find it by the first key of a
+    datapoint file, "$schema": "./schemas/datapoint.schema.json".
     """
     from filestore.formatting.editor_schema import make_editor_schema, write_editor_schema
 
@@ -48,6 +46,8 @@ def schema(settings: Settings, dataset: str | None, write: bool, vscode: bool) -
     if not write and not vscode:
         print_json(make_editor_schema(store, dataset))
         return
+    if dataset is not None and not store.open_dataset(dataset).exists():
+        raise click.UsageError(f"There is no dataset '{escape_controls(dataset)}'.")
     names = list(filter(partial(_holds_files, store), store.dataset_names())) if dataset is None else [dataset]
     written = [write_editor_schema(store, name) for name in names]
     for path in filter(None, written):

@@ -69,7 +69,7 @@ def parse_datapoint_id(text: str) -> uuid.UUID:
     from filestore.ids import parse_uuid
 
     try:
-        return parse_uuid(text)
+        return parse_uuid(text.removesuffix(".json"))  # so a file name will do
     except InvalidIdError as error:
         raise click.BadParameter(f"'{escape_controls(text)}': {error}") from None
 

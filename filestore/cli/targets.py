@@ -59,7 +59,10 @@ def find_places(settings: Settings, arguments: Sequence[str], *, any_file: bool 
     source = click.get_current_context().find_root().get_parameter_source("root")
     only_root = None if source is ParameterSource.DEFAULT else Path(settings.root).resolve()
     places = [_find_place(settings, argument, only_root, any_file=any_file) for argument in arguments]
-    return places or [Place(Path(settings.root).resolve())]
+    if not places:
+        here = Path(settings.root).resolve()
+        places = [Place(here) if only_root is not None or not here.is_dir() else _place_of_directory(here, None)]
+    return places
 
 
 def find_targets(settings: Settings, arguments: Sequence[str]) -> list[Target]:
@@ -138,8 +141,14 @@ def _find_dataset(settings: Settings, name: str) -> Place:
 
 
 def _place_of_directory(path: Path, only_root: Path | None) -> Place:
+    if path.name in ("schemas", "tombstones", "files") and _is_dataset(path.parent):
+        path = path.parent
     is_root = path == only_root if only_root is not None else _is_root(path)
     return Place(path) if is_root else Place(path.parent, path.name)
+
+
+def _is_dataset(path: Path) -> bool:
+    return any(is_file_name(entry.name) for entry in path.iterdir())
 
 
 def _is_root(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import click
 from filestore.cli.reading import confirm
 from filestore.cli.settings import Settings, dataset_argument, examples
 from filestore.cli.terminal import escape_controls, one_line
+from filestore.ids import is_file_name
 from filestore.storage.initialize import initialize
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ def init(settings: Settings, directory: str | None) -> None:
     made.
     """
     root = settings.root if directory is None else directory
+    if os.path.isdir(root) and any(map(is_file_name, os.listdir(root))):  # noqa: PTH112, PTH208 (as it was typed)
+        raise click.UsageError(f"'{escape_controls(root)}' is a dataset: the store is the directory that it lies in.")
     made = initialize(root)
     for path in made:
         click.echo(path)
