@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from filestore.errors import LockTimeoutError
@@ -51,6 +51,7 @@ class _FileLock:
                     return True
             except OSError as error:
                 if error.errno != errno.ENOSYS:
+                    error.filename = self._path
                     raise
                 return self._acquire_portably(timeout)
             remaining = deadline - time.monotonic()
@@ -63,9 +64,12 @@ class _FileLock:
         if self._portable is not None:
             self._portable.release()
         elif self._descriptor is not None and sys.platform != "win32":
-            # Closing would not do where a child that was forked meanwhile shares the lock.
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            self.close()
+            # What was done under the lock is done, whatever the system says of giving it back. Closing alone would not
+            # do where a child that was forked meanwhile shares the lock.
+            with suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            with suppress(OSError):
+                self.close()
 
     def close(self) -> None:
         """Close the file without giving up the lock of the process that opened it."""
