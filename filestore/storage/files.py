@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ctypes
+    from types import TracebackType
 
 __all__ = ["YOUNG_NS", "Disk", "Signature", "is_young", "signature"]
 
@@ -111,13 +112,7 @@ class Disk:
         Raises:
             OSError: It is missing, unreadable, a link, or no regular file.
         """
-        try:
-            descriptor = os.open(path, _READING)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", path) from None
-            raise
-        try:
+        with _Opened(path, _READING) as descriptor:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
@@ -127,8 +122,6 @@ class Disk:
             if len(data) != status.st_size:  # it is growing, or larger than one read
                 data += _read_rest(descriptor, path)
             return data, status
-        finally:
-            os.close(descriptor)
 
     def read_unchecked(self, path: str) -> bytes:
         """Return the bytes of a file for the least that it can cost; `read` tells what is wrong where they are none.
@@ -182,15 +175,12 @@ class Disk:
             sync: Whether to make its content durable before returning.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
-        descriptor = os.open(path, flags, 0o666 if mode is None else mode & 0o600)
-        try:
+        with _Opened(path, flags, 0o666 if mode is None else mode & 0o600) as descriptor:
             if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(descriptor, mode)
             _write_all(descriptor, data)
             if sync and self.durable:
                 _sync_descriptor(descriptor)
-        finally:
-            os.close(descriptor)
 
     def write_all_new(self, directories: Sequence[str], files: Mapping[str, bytes], modes: Mapping[str, int]) -> None:
         """Write files that must not exist yet and make their content and names durable, once for all.
@@ -200,19 +190,16 @@ class Disk:
             files: Path to bytes.
             modes: Permission bits for those that must not get what the umask leaves.
         """
-        one_sync = self.durable and sys.platform == "linux" and len(files) >= _SYNCFS_FROM
-        # Opened before the writes, so that it reports their errors.
-        watched = os.open(directories[0], os.O_RDONLY | os.O_DIRECTORY) if one_sync else None
-        try:
+        if not (self.durable and sys.platform == "linux" and len(files) >= _SYNCFS_FROM):
             for path, data in files.items():
-                self.write_new(path, data, modes.get(path), sync=not one_sync)
-            if watched is not None:
-                _sync_file_system(watched)
-        finally:
-            if watched is not None:
-                os.close(watched)
-        if watched is None:
+                self.write_new(path, data, modes.get(path), sync=True)
             self.sync_directories(directories)
+            return
+        # Opened before the writes, so that it reports their errors.
+        with _Opened(directories[0], os.O_RDONLY | os.O_DIRECTORY) as watched:
+            for path, data in files.items():
+                self.write_new(path, data, modes.get(path))
+            _sync_file_system(watched)
 
     def sync_file(self, path: str) -> None:
         """Make the content of a file durable, and that it exists."""
@@ -221,20 +208,14 @@ class Disk:
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Write a few bytes at the start of a file in one call, making it where it is missing; never durable."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY | _NONBLOCK, 0o666)
-        try:
+        with _Opened(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY | _NONBLOCK, 0o666) as descriptor:
             _write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file, making it where it is missing."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW | _BINARY | _NONBLOCK
-        descriptor = os.open(path, flags, 0o666)
-        try:
+        with _Opened(path, flags, 0o666) as descriptor:
             _write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
 
     def rename(self, source: str, target: str) -> None:
         """Rename, replacing what `target` names."""
@@ -289,14 +270,40 @@ class Disk:
 
     @staticmethod
     def _sync(path: str, flags: int, *, everything: bool = False) -> None:
-        descriptor = os.open(path, flags | _NOFOLLOW | _BINARY)
-        try:
+        with _Opened(path, flags | _NOFOLLOW | _BINARY) as descriptor:
             if everything:
                 _sync_file_system(descriptor)
             else:
                 _sync_descriptor(descriptor)
-        finally:
-            os.close(descriptor)
+
+
+class _Opened:
+    """A file or directory, open for a while; errors name it, as those of calls by descriptor do not by themselves."""
+
+    __slots__ = ("_descriptor", "_flags", "_mode", "_path")
+
+    def __init__(self, path: str, flags: int, mode: int = 0o777) -> None:
+        self._path = path
+        self._flags = flags
+        self._mode = mode
+
+    def __enter__(self) -> int:
+        try:
+            self._descriptor = os.open(self._path, self._flags, self._mode)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", self._path) from None
+            raise
+        return self._descriptor
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            os.close(self._descriptor)
+        except OSError as failure:
+            if error is None:
+                raise OSError(failure.errno, failure.strerror, self._path) from None
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = self._path
 
 
 def _too_large(path: str) -> OSError:
