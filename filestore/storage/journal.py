@@ -142,7 +142,7 @@ class Journal:
         try:
             self.disk.write_new(path, b"")
         except BaseException as error:
-            if isinstance(error, OSError) and not isinstance(error, FileExistsError) and not self.disk.is_free(path):
+            if isinstance(error, OSError) and not isinstance(error, FileExistsError) and self._is_there(path):
                 raise self._committed(error) from error  # made, and then refused: it is there for every reader
             self._write_sequence(number + 2)
             if isinstance(error, FileExistsError):
@@ -166,7 +166,9 @@ class Journal:
         self._write_sequence(number + 1)
         try:
             self.disk.rename(stage, self.layout.final(entry))
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError) and self._is_gone(stage):
+                raise self._committed(error) from error  # done, and then refused
             self._write_sequence(number + 2)
             self._discard(stage)
             raise
@@ -186,7 +188,9 @@ class Journal:
             self.disk.write_all_new([stage, *new_directories], files, modes)
             self._check_unchanged(change)
             self.disk.rename(stage, self.layout.pending)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError) and self._is_there(self.layout.pending):
+                raise self._committed(error) from error  # done, and then refused
             self._discard(stage)
             raise
         try:
@@ -331,6 +335,20 @@ class Journal:
         if self.sequence().number:
             self._write_sequence(0)
 
+    def _is_there(self, path: str) -> bool:
+        """Tell whether something is known to be at a path; nobody may be told so where the system does not say."""
+        try:
+            return self.disk.status(path) is not None
+        except OSError:
+            return False
+
+    def _is_gone(self, path: str) -> bool:
+        """Tell whether nothing is known to be at a path."""
+        try:
+            return self.disk.status(path) is None
+        except OSError:
+            return False
+
     def _discard(self, stage: str) -> None:
         """Give up a stage; what cannot be removed now is removed by the next writer."""
         try:
@@ -369,8 +387,15 @@ class Journal:
         if is_pending:
             self._recover_pending(number | 1, decision)
         if number % 2 and not is_pending:
+            self._sync_names()  # of a change of one file, whose maker may not have come to that
             self._write_sequence(number + 1)
         return is_pending
+
+    def _sync_names(self) -> None:
+        """Make every name durable that a change of one file may have made."""
+        tombstones = self.layout.tombstones
+        shards = (f"{tombstones}/{name}" for name in self.disk.names(tombstones) if len(name) == 2)
+        self.disk.sync_directories([self.layout.root, self.layout.path, tombstones, *shards])
 
     def come_to_rest(self) -> Sequence:
         """Recover where that is needed, and return the settled sequence number."""
