@@ -44,8 +44,8 @@ EXCEPTIONS = {
 
 STORAGE_FLOORS = [
     {"files", "layout", "locks", "packed", "patience", "feed", "rows"},
-    {"change", "orders", "watches", "repository", "initialize", "config_files"},
-    {"names", "journal"},
+    {"change", "orders", "watches", "repository", "ignoring", "config_files"},
+    {"names", "journal", "initialize"},
     {"index", "clashes"},
     {"view"},
     {"dataset", "changes", "upkeep"},

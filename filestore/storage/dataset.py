@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from filestore.errors import DatasetNameError, FilestoreError, LockTimeoutError,
 from filestore.storage.change import Change, Pending
 from filestore.storage.clashes import creation_lock, holds_json, refuse_clash
 from filestore.storage.files import Disk
+from filestore.storage.ignoring import ignore_internal
 from filestore.storage.index import DatasetIndex, TextBudget
 from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
 from filestore.storage.layout import INTERNAL, DatasetLayout
@@ -292,10 +292,7 @@ class Dataset:
         parents = {internal: self.layout.root, self.layout.internal: internal}
         gained += [parent for path, parent in parents.items() if self._disk.make_directory(path)]
         self._disk.sync_directories(gained)
-        ignore = self._disk.status(f"{internal}/.gitignore")
-        # Empty: a crash may have come between any two of these steps.
-        if ignore is None or (ignore.st_size == 0 and stat.S_ISREG(ignore.st_mode) and ignore.st_nlink == 1):
-            self._disk.overwrite(f"{internal}/.gitignore", b"*\n")
+        ignore_internal(self._disk, self.layout.root)  # a crash may have come between any two of these steps
 
     def _check_internal(self) -> bool:
         """Tell whether the dataset has its internal directory.

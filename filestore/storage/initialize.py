@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from filestore.storage.files import Disk
+from filestore.storage.ignoring import ignore_internal
 from filestore.storage.layout import INTERNAL
 
 __all__ = ["GIT_ATTRIBUTES", "initialize"]
@@ -30,8 +31,7 @@ def initialize(root: str | os.PathLike[str]) -> list[str]:
     if _append_lines(disk, f"{real}/.gitattributes", GIT_ATTRIBUTES):
         made.append(str(shown / ".gitattributes"))
     disk.make_directory(f"{real}/{INTERNAL}")
-    if disk.status(f"{real}/{INTERNAL}/.gitignore") is None:
-        disk.write_new(f"{real}/{INTERNAL}/.gitignore", b"*\n")
+    if ignore_internal(disk, real):
         made.append(str(shown / INTERNAL / ".gitignore"))
     return made
 
