@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -9,6 +10,13 @@ from filestore.storage.files import Disk
 
 __all__ = ["read_head"]
 
+_NO_FILE = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.EFBIG),
+        *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG),
+    }
+)
+"""Errors that say that there is no such file, or none for us; others say nothing of what HEAD is."""
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
@@ -17,6 +25,9 @@ def read_head(disk: Disk, root: str) -> str | None:
 
     Read from the files git keeps (gitrepository-layout(5)), as starting git for every write would cost more than the
     write. A branch without a commit is named by its ref.
+
+    Raises:
+        OSError: The file system failed, so that nobody knows.
     """
     directory = root
     while True:
@@ -32,7 +43,11 @@ def read_head(disk: Disk, root: str) -> str | None:
 def _read_text(disk: Disk, path: str) -> str | None:
     try:
         return disk.read(path)[0].decode(errors="replace").strip()
-    except (OSError, ValueError):  # missing, or no regular file; the latter where a ref with a NUL was to be the path
+    except ValueError:  # a ref with a NUL was to be the path
+        return None
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
         return None
 
 
