@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from filestore.storage.files import Disk
 
-__all__ = ["NEVER", "BlindDisk", "Fault", "FaultyDisk", "NotingDisk", "Stopped"]
+__all__ = ["NEVER", "Fault", "FaultyDisk", "NotingDisk", "Stopped"]
 
 NEVER = 10**9
 
@@ -107,30 +106,3 @@ class NotingDisk(Disk):
     def rename(self, source: str, target: str) -> None:
         self.done.append(("rename", target))
         super().rename(source, target)
-
-
-@dataclass(frozen=True)
-class BlindDisk(Disk):
-    """The door to the disk, at which the operating system refuses a look."""
-
-    fault: Fault = field(default_factory=lambda: Fault(NEVER))
-
-    def status(self, path: str) -> os.stat_result | None:
-        self.fault.strike(path)
-        return super().status(path)
-
-    def names(self, path: str) -> list[str]:
-        self.fault.strike(path)
-        return super().names(path)
-
-    def iter_names(self, path: str) -> Iterator[str]:
-        self.fault.strike(path)
-        return super().iter_names(path)
-
-    def read(self, path: str) -> tuple[bytes, os.stat_result]:
-        self.fault.strike(path)
-        return super().read(path)
-
-    def read_unchecked(self, path: str) -> bytes:
-        self.fault.strike(path)
-        return super().read_unchecked(path)

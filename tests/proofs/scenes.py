@@ -22,6 +22,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DATASET = "cases"
 COPIES = "copies"
 """Another dataset, into which datapoints are copied."""
+OTHER = "other"
+"""A dataset that no operation is about."""
 EVERYTHING = 10**9
 
 
@@ -83,7 +85,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def assert_clean(root: Path) -> None:
     """Nothing that a cut-off write left behind has outlived the next write."""
-    datasets = {name for name in (DATASET, COPIES) if (root / ".filestore" / name).is_dir()}
+    datasets = {path.name for path in (root / ".filestore").iterdir() if path.is_dir()}
     assert internals(root) == {".gitignore", *datasets, *(f"{name}/seq" for name in datasets)}
     assert [name for name in tree(root) if not OWN_FILE.fullmatch(name)] == []
 
@@ -217,14 +219,25 @@ def act_until(act: Act, root: Path, fault: Fault) -> bool:
     return fault.has_struck
 
 
+def make_repository(root: Path) -> None:
+    """Make a directory in which HEAD is at a commit, as far as a store looks."""
+    heads = root / ".git" / "refs" / "heads"
+    heads.mkdir(parents=True)
+    (heads / "main").write_text(f"{'c' * 40}\n")
+    (root / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+
+
 def make_scene(name: str, directory: Path) -> Scene:
     act = (SINGLES | BATCHES)[name]
     template, clean = directory / "template", directory / "clean"
-    template.mkdir(parents=True)
+    make_repository(template)
     if name != "first-insert":
         store = open_store(template, now=NOW)
         ids = insert(store, [chat("Ann"), chat("Bea"), extraction("Bob"), chat("Bix")])
         store.delete_datapoint(dataset_name=DATASET, datapoint_id=ids[0])
+        insert(store, [chat("Oda"), extraction("Ole")], OTHER)
+        store.delete_datapoint(dataset_name=OTHER, datapoint_id=store.list_datapoints(dataset_name=OTHER)[0].id)
+    age(template)
     shutil.copytree(template, clean)
     store = open_store(clean)
     known = existing(clean)
@@ -242,8 +255,8 @@ def age(root: Path) -> None:
             os.utime(path, (1_700_000_000, 1_700_000_000))
 
 
-def assert_next_write_works(scene: Scene, root: Path, expected: Seen) -> None:
-    store = open_store(root, now=NOW + timedelta(hours=2))
+def assert_next_write_works(scene: Scene, root: Path, expected: Seen, store: FileStore | None = None) -> None:
+    store = store or open_store(root, now=NOW + timedelta(hours=2))
     ids = insert(store, [chat("next")])
     ids += insert(store, [chat("next")], COPIES)
     age(root)

@@ -39,7 +39,7 @@ from tests.proofs.scenes import (
     pending,
     tree,
 )
-from tests.proofs.test_faults import blind
+from tests.proofs.system import Blow, System
 from tests.proofs.test_power_loss import record
 from tests.proofs.test_recovery import edit
 
@@ -129,11 +129,11 @@ def test_refused_anywhere_it_stays_or_is_completed_later(scene: Scene, tmp_path:
 
 def test_refused_a_look_it_stays_or_is_adopted(tmp_path: Path) -> None:
     scene = make_scene(tmp_path, 1)
-    for root in scene.copies(tmp_path, range(1, 1000)):
-        fault = Fault(int(root.name), errno.EIO)
-        with suppress(FilestoreError):
-            scene.act(blind(open_store(root), fault))
-        if not fault.has_struck:
+    for root in scene.copies(tmp_path, range(1, 1000, choose(7, 1))):
+        system, store = System(root, Blow(int(root.name))), open_store(root)
+        with system.installed(), suppress(FilestoreError):
+            scene.act(store)
+        if system.struck is None:
             return
         age(root)
         assert_whole(root, scene)

@@ -1,44 +1,44 @@
-"""Laws of a write that is cut off: all of it happened or nothing, for every reader, before and after recovery.
+"""Laws of a write that the system refuses or cuts off: all of it happened or nothing, and an error says which.
 
-The process is stopped, or the operating system refuses, at each single operation of the one door to the disk, which
-leaves no moment out.
+The n-th system call of each operation, be it one that changes something or one that only looks, is refused, done and
+then refused, cut short, or the last that the process makes. Briefly, some of them; at length, every one.
 """
 
 from __future__ import annotations
 
-import errno
-import shutil
+import sys
 from collections.abc import Callable
-from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from filestore import FileStore
-from filestore.errors import CommittedError, FilestoreError, StorageError
+from filestore.errors import CommittedError
 from tests.conftest import snapshot
-from tests.proofs.effort import IS_LONG, count
-from tests.proofs.faults import NEVER, BlindDisk, Fault
+from tests.proofs.audit import journal
+from tests.proofs.effort import IS_LONG, choose, count
+from tests.proofs.faults import NEVER
 from tests.proofs.scenes import (
     BATCHES,
     DATASET,
-    NOW,
+    OTHER,
     SINGLES,
+    Act,
     Scene,
     Seen,
-    act_until,
     age,
     assert_next_write_works,
     chat,
-    copies,
-    everything,
-    existing,
     insert,
     make_scene,
-    observe,
     open_read_only,
     open_store,
 )
+from tests.proofs.system import NOTHING, Blow
+from tests.proofs.trial import FAULTS, Outcome, attempt, copied, moments, open_durable
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the calls are those of Linux")
 
 READING = {
     *("bring_along", "config_paths", "make_id", "now", "open_dataset"),
@@ -48,14 +48,14 @@ READING = {
 """What a store has that changes nothing."""
 
 
-@pytest.fixture(params=[*SINGLES, *BATCHES])
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
-    return make_scene(request.param, tmp_path)
+@pytest.fixture(scope="module", params=[*SINGLES, *BATCHES])
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return make_scene(request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.fixture(params=BATCHES)
-def batch(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
-    return make_scene(request.param, tmp_path)
+@pytest.fixture(scope="module", params=BATCHES)
+def batch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return make_scene(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def test_every_operation_that_changes_something_has_a_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,174 +76,137 @@ def _noting(name: str, method: Callable[..., object], called: set[str]) -> Calla
     return call
 
 
-# --- stopped
+# --- writes
 
 
-def test_stopped_anywhere_it_is_whole_or_absent_before_and_after_recovery(scene: Scene, tmp_path: Path) -> None:
+def inodes(root: Path) -> set[int]:
+    """Return the inodes of the files that are in their place."""
+    return {path.stat().st_ino for path in root.rglob("*") if path.is_file() and ".filestore" not in path.parts}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_befallen_anywhere_it_happened_or_not_as_the_error_says(scene: Scene, fault: str, tmp_path: Path) -> None:
+    others = snapshot(scene.template / OTHER)
     outcomes: list[Seen] = []
-    for root in scene.copies(tmp_path):
-        if not act_until(scene.act, root, Fault(int(root.name))):
-            break
-        seen = scene.observe(open_read_only(root))
-        assert seen in (scene.before, scene.after), f"operation {root.name}: a read-only reader sees a part"
-        assert scene.observe(open_store(root)) == seen, f"operation {root.name}: recovery changes what readers saw"
-        assert_next_write_works(scene, root, seen)
-        outcomes.append(seen)
-        count("faults: stopped dead")
-    assert scene.before in outcomes
-    assert scene.after in outcomes
-    assert outcomes == sorted(outcomes, key=[scene.before, scene.after].index), "there is more than one commit point"
+    for number in moments(scene.act, scene.template, fault, tmp_path):
+        with copied(scene.template, tmp_path / "copy") as root:
+            store = open_durable(root, watch=number % 3 > 0)
+            assert [scene.observe(store) for _ in range(2)] == [scene.before] * 2
+            outcome = attempt(scene.act, store, FAULTS[fault]._replace(at=number))
+            where = f"call {number}, {outcome.system.struck}: {outcome.error}"
+            if outcome.system.unsynced:
+                assert outcome.error is not None, f"{where}: what is not durable is called done"
+                is_in_place = inodes(root) & outcome.system.unsynced
+                assert isinstance(outcome.error, CommittedError) or not is_in_place, f"{where}: not durable, but there"
+            seen = assert_seen(scene, store, root, outcome, where, is_first=number % 2 > 0)
+            same = None if outcome.is_stopped or number % 5 == 0 else store
+            assert_next_write_works(scene, root, seen, same)
+            assert snapshot(root / OTHER) == others
+        if outcome.system.struck is not None:
+            outcomes.append(seen)
+            count(f"faults injected into writes: {fault}")
+    if fault == "stopped":
+        assert outcomes == sorted(outcomes, key=[scene.before, scene.after].index), "there are two commit points"
 
 
-def test_stopped_recovery_is_taken_up_again(batch: Scene, tmp_path: Path) -> None:
-    template = batch.interrupted(tmp_path)
-    (tmp_path / "again").mkdir()
-    for root in copies(template, tmp_path / "again"):
-        if not act_until(FileStore.recover, root, Fault(int(root.name))):
-            return
-        assert batch.observe(open_read_only(root)) == batch.after
-        assert_next_write_works(batch, root, batch.after)
-        count("faults: stopped dead in a recovery")
+def assert_seen(scene: Scene, store: FileStore, root: Path, outcome: Outcome, where: str, *, is_first: bool) -> Seen:
+    """All readers see the same, and what the operation said: those that cannot write, new ones, and the store itself.
 
-
-# --- refused
-
-REFUSALS = {
-    "disk-full": (errno.ENOSPC, True),
-    "one-io-error": (errno.EIO, False),
-    "no-permission": (errno.EACCES, False),
-}
-if IS_LONG:
-    REFUSALS |= {
-        "device-gone": (errno.EIO, True),
-        "no-space-once": (errno.ENOSPC, False),
-        "no-permission-any-more": (errno.EACCES, True),
-        "over-quota": (errno.EDQUOT, True),
-        "no-descriptors": (errno.EMFILE, False),
-    }
-
-
-def act_refused(scene: Scene, store: FileStore) -> Seen:
-    """Act on a store that is refused something; return what must be there afterwards."""
-    try:
-        scene.act(store)
-    except CommittedError:
-        return scene.after
-    except FilestoreError:
-        return scene.before
-    return scene.after
-
-
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_refused_anywhere_nothing_changed_or_the_change_is_completed_later(
-    scene: Scene, tmp_path: Path, refusal: str
-) -> None:
-    code, is_lasting = REFUSALS[refusal]
-    # Briefly, each refusal befalls others of the operations.
-    first, step = (1, 1) if IS_LONG else (1 + list(REFUSALS).index(refusal), len(REFUSALS))
-    for root in scene.copies(tmp_path, range(first, 200, step)):
-        fault = Fault(int(root.name), code, is_lasting)
-        store = open_store(root, fault)
-        expected = act_refused(scene, store)
-        if not fault.has_struck:
-            return
-        age(root)
-        assert scene.observe(open_read_only(root)) == expected, f"operation {root.name}: a read-only reader"
-        assert scene.observe(store) == expected, f"operation {root.name}: the store itself"
-        assert_next_write_works(scene, root, expected)
-        count("faults: refused")
-
-
-def test_refused_recovery_never_reports_the_next_write_as_committed(batch: Scene, tmp_path: Path) -> None:
-    template = batch.interrupted(tmp_path)
-    (tmp_path / "again").mkdir()
-    for root in copies(template, tmp_path / "again"):
-        fault = Fault(int(root.name), errno.EIO)
-        store = open_store(root, fault, NOW + timedelta(hours=3))
-        expected = len(batch.after.live)
-        try:
-            insert(store, [chat("late")])
-            expected += 1
-        except StorageError:
-            pass
-        except CommittedError:
-            expected += 1
-        age(root)
-        assert len(everything(store)) == expected, f"operation {root.name}"
-        if not fault.has_struck:
-            return
-        count("faults: refused in a recovery")
-
-
-def blind(store: FileStore, fault: Fault) -> FileStore:
-    """Put a store that was not used yet before a disk at which it is refused a look."""
-    store._datasets._disk = BlindDisk(durable=False, fault=fault)
-    return store
-
-
-@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE], ids=errno.errorcode.get)
-def test_a_write_that_is_refused_a_look_happens_wholly_or_not_at_all(scene: Scene, tmp_path: Path, code: int) -> None:
-    first, step = (1, 1) if IS_LONG else (1 + code % 20, 20)
-    for number in range(first, 1000, step):
-        root = tmp_path / "copy"
-        shutil.copytree(scene.template, root)
-        fault = Fault(number, code)
-        store = blind(open_store(root), fault)
-        expected = act_refused(scene, store)
-        if not fault.has_struck:
-            return
-        age(root)
-        assert scene.observe(open_read_only(root)) == expected, f"look {number}: a read-only reader"
-        assert scene.observe(store) == expected, f"look {number}: the store itself"
-        assert_next_write_works(scene, root, expected)
-        shutil.rmtree(root)
-        count("faults: a look refused in a write")
-
-
-def search(store: FileStore) -> object:
-    return store.list_datapoints(dataset_name=DATASET, search_query="B", limit=10)
-
-
-def scan(store: FileStore) -> object:
-    return store.scan_datapoints(dataset_name=DATASET, consume=list)
-
-
-READS: dict[str, Callable[[FileStore], object]] = {
-    "list": everything,
-    "list-by-time": lambda store: store.list_datapoints(
-        dataset_name=DATASET, order_by=[{"by": "timestamp", "direction": "ascending"}]
-    ),
-    "search": search,
-    "scan": scan,
-    "get": lambda store: store.get_datapoint(dataset_name=DATASET, datapoint_id=existing(store.root)[1]),
-    "get-many": lambda store: observe(store, existing(store.root)),
-    "count": lambda store: store.count_datapoints(dataset_name=DATASET),
-    "datasets": lambda store: (store.list_datasets(), store.dataset_names()),
-}
-"""What asks, of a store that holds what the scenes begin with."""
-
-
-@pytest.mark.parametrize("read", READS)
-@pytest.mark.parametrize("is_lasting", [False, True], ids=["fresh", "lasting"])
-def test_a_read_that_is_refused_a_look_fails_in_words_and_leaves_nothing_out(
-    read: str, is_lasting: bool, tmp_path: Path
-) -> None:
-    root = make_scene("insert-one", tmp_path).template
+    Args:
+        scene: The operation.
+        store: The store that it befell.
+        root: Where that lies.
+        outcome: How it ended.
+        where: What to say of a failure.
+        is_first: Whether the store itself is asked first, with nothing made to look older than it is.
+    """
+    expected = scene.after if outcome.has_happened else scene.before
+    if is_first and not outcome.is_stopped:
+        assert scene.observe(store) == expected, f"{where}: the store itself"
     age(root)
-    before = snapshot(root)
-    for number in range(1, 1000):
-        fault = Fault(NEVER, errno.EIO)
-        store = blind(open_store(root, watch=is_lasting), fault)
-        expected = READS[read](open_store(root))
-        for _ in range(3 if is_lasting else 0):
-            assert READS[read](store) == expected
-        fault.at = fault.count + number
-        for _ in range(2):
-            try:
-                assert READS[read](store) == expected, f"look {number}: a wrong answer"
-            except FilestoreError:
-                assert fault.has_struck
-        if not fault.has_struck:
-            break
-        count("faults: a look refused in a read")
-    assert snapshot(root) == before
+    seen = scene.observe(open_read_only(root))
+    if outcome.is_stopped:
+        assert seen in (scene.before, scene.after), f"{where}: a part is seen"
+        expected = seen
+    assert seen == expected, f"{where}: a reader that cannot write"
+    if not outcome.is_stopped:
+        assert scene.observe(store) == expected, f"{where}: the store itself"
+    assert scene.observe(open_store(root)) == expected, f"{where}: another store"
+    return expected
+
+
+@pytest.mark.parametrize("name", ["insert-one", "put-over-existing", "delete-one"])
+def test_a_name_that_was_not_made_durable_is_by_the_next_write(name: str, tmp_path: Path) -> None:
+    scene = make_scene(name, tmp_path)
+    found = set()
+    for number in range(1, 200):
+        with copied(scene.template, tmp_path / "copy") as root:
+            store = open_durable(root)
+            outcome = attempt(scene.act, store, Blow(number, "done"))
+            if outcome.system.struck is None:
+                break
+            if not isinstance(outcome.error, CommittedError) or journal(root, DATASET).sequence().is_settled:
+                continue
+            found.add(outcome.system.struck)
+            following = attempt(lambda store: insert(store, [chat("next")]), store, NOTHING)
+            assert following.error is None
+            assert "*" in following.system.synced, f"{outcome.system.struck} was never synced"
+    assert f"/{DATASET}" in {path[: len(DATASET) + 1] for path in found}
+    count("changes that were not made durable at first", len(found))
+
+
+# --- recovery
+
+RECOVERERS: dict[str, Act] = {
+    "recover": FileStore.recover,
+    "write": lambda store: insert(store, [chat("late")]),
+    "read": lambda store: store.list_datapoints(dataset_name=DATASET),
+}
+RECOVERIES = [("recover", "stopped"), ("write", "io-error"), ("read", "done-and-refused"), ("write", "device-gone")]
+if IS_LONG:
+    RECOVERIES = list(product(RECOVERERS, FAULTS))
+
+
+@pytest.mark.parametrize(("recoverer", "fault"), RECOVERIES)
+def test_befallen_in_a_recovery_the_change_stays_whole(
+    batch: Scene, recoverer: str, fault: str, tmp_path: Path
+) -> None:
+    template = batch.interrupted(tmp_path)
+    act = RECOVERERS[recoverer]
+    for number in moments(act, template, fault, tmp_path, hour=3):
+        with copied(template, tmp_path / "again") as root:
+            store = open_durable(root, watch=number % 2 > 0, hour=3)
+            outcome = attempt(act, store, FAULTS[fault]._replace(at=number))
+            is_late = recoverer == "write" and outcome.has_happened
+            assert_recovered(batch, root, store, outcome, is_late=is_late)
+        if outcome.system.struck is not None:
+            count(f"faults injected into recoveries: {fault}")
+
+
+def assert_recovered(scene: Scene, root: Path, store: FileStore, outcome: Outcome, *, is_late: bool) -> None:
+    """The interrupted change is there for everybody; with the later one, if that says that it happened."""
+    age(root)
+    where = f"{outcome.system.struck}: {outcome.error}"
+    for one in (open_read_only(root), open_store(root) if outcome.is_stopped else store):
+        seen = scene.observe(one)
+        late = [each for each in seen.live if "late" in str(each.input)]
+        assert outcome.is_stopped or len(late) == int(is_late), where
+        live = [each for each in seen.live if each not in late]
+        assert Seen(live, seen.copies, seen.known) == scene.after, where
+    if not late:
+        assert_next_write_works(scene, root, scene.after)
+
+
+def test_stopped_recoveries_one_after_the_other_are_taken_up_again(batch: Scene, tmp_path: Path) -> None:
+    template = batch.interrupted(tmp_path)
+    for number in moments(FileStore.recover, template, "stopped", tmp_path, choose(1, NEVER)):
+        with copied(template, tmp_path / "first") as first:
+            attempt(FileStore.recover, open_durable(first), Blow(number, "stopped"))
+            age(first)
+            for again in moments(FileStore.recover, first, "stopped", tmp_path, choose(1, 4)):
+                with copied(first, tmp_path / "second") as second:
+                    attempt(FileStore.recover, open_durable(second), Blow(again, "stopped"))
+                    age(second)
+                    assert batch.observe(open_read_only(second)) == batch.after
+                    assert_next_write_works(batch, second, batch.after)
+                count("faults injected into recoveries of recoveries: stopped")

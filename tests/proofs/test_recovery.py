@@ -18,6 +18,7 @@ from tests.proofs.faults import Fault, NotingDisk
 from tests.proofs.scenes import (
     BATCHES,
     DATASET,
+    OTHER,
     Scene,
     act_until,
     age,
@@ -76,7 +77,7 @@ def test_hand_edit_before_recovery_stays_and_the_staged_version_becomes_a_draft(
     assert outputs(open_store(root)) == expected
     draft = path.with_name(f"recovered-{path.name}")
     assert b"Dear Zoe" in draft.read_bytes()
-    assert internals(root) == {".gitignore", DATASET, f"{DATASET}/seq"}
+    assert internals(root) == {".gitignore", DATASET, f"{DATASET}/seq", OTHER, f"{OTHER}/seq"}
 
 
 def test_recovered_draft_never_replaces_another(tmp_path: Path) -> None:

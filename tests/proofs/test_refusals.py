@@ -129,3 +129,48 @@ def test_a_read_only_file_system_is_served_and_refuses_writes_in_words(root: Pat
     assert len(listed.stdout.splitlines()) == 3
     for words in (["insert", "cases"], ["drop", "--yes", "cases"], ["insert", "new"]):
         assert_refused(run([*unshare, *command(root, *words)], items(1)), "Read-only file system")
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"),
+    [
+        (".", ["insert", "new"]),
+        (".", ["init", "STORE/inner"]),
+        ("cases", ["insert", "cases"]),
+        ("cases", ["purge", "--yes", "cases"]),
+        (".filestore", ["insert", "new"]),
+        (".filestore/cases", ["insert", "cases"]),
+        (".filestore/cases", ["drop", "--yes", "cases"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_directory_that_may_not_be_written_to_is_named_and_nothing_changes(
+    root: Path, closed: str, words: list[str]
+) -> None:
+    stranger = ["unshare", "--user"]  # nobody there is above permissions
+    if shutil.which("unshare") is None or run([*stranger, "true"]).returncode:
+        pytest.skip("needs user namespaces")
+    ids = run(command(root, "insert", "cases"), items(3)).stdout.split()
+    run(command(root, "delete", "cases", ids[0]))
+    before = snapshot(root)
+    words = [word.replace("STORE", str(root)) for word in words]
+    (root / closed).chmod(0o555)
+    assert_refused(run([*stranger, *command(root, *words)], items(1)), "Permission denied")
+    (root / closed).chmod(0o755)
+    assert snapshot(root) == before
+    assert run(command(root, *words), items(1)).returncode == 0
+    if words[0] == "init":
+        shutil.rmtree(words[1])  # no dataset
+    audit(root)
+
+
+@pytest.mark.parametrize("words", [["list", "cases"], ["drop", "--yes", "cases"], ["insert", "cases"], ["datasets"]])
+def test_what_may_not_be_read_is_named_and_not_left_out(root: Path, words: list[str]) -> None:
+    stranger = ["unshare", "--user"]
+    if shutil.which("unshare") is None or run([*stranger, "true"]).returncode:
+        pytest.skip("needs user namespaces")
+    run(command(root, "insert", "cases"), items(3))
+    (root / "cases").chmod(0)
+    assert_refused(run([*stranger, *command(root, *words)], items(1)), "Permission denied")
+    (root / "cases").chmod(0o755)
+    audit(root)
