@@ -17,6 +17,7 @@ import pytest
 
 from filestore import FileStore
 from filestore.check import StoreCheck, workers
+from filestore.check.names import find_names
 from filestore.check.report import iter_commands
 from filestore.codec import dumps
 from filestore.datapoint_file import schema_digest
@@ -455,3 +456,57 @@ def test_of_the_other_kind_nothing_but_the_kind_is_told(root: Path) -> None:
     path = live(root)
     path.write_text(path.read_text().replace('"type": "chat"', '"type": "json"', 1))
     assert [finding.code for finding in check(root)] == ["wrong-kind"]
+
+
+# --- stores from strangers
+
+
+@pytest.mark.parametrize("inner", ["tombstones", "schemas"])
+def test_a_linked_directory_in_a_dataset_is_told_and_not_followed(root: Path, inner: str, tmp_path: Path) -> None:
+    path = root / "entity_extraction" / inner
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    found = {(finding.code, finding.path) for finding in check(root)}
+    assert ("link", f"entity_extraction/{inner}") in found
+    assert not [path for _, path in found if path.startswith(f"entity_extraction/{inner}/")]
+
+
+def test_a_schema_file_that_holds_no_schema_is_told(root: Path) -> None:
+    data = dumps([1])
+    (root / "entity_extraction" / "schemas" / f"{schema_digest(data)}.json").write_bytes(data)
+    path = f"entity_extraction/schemas/{schema_digest(data)}.json"
+    assert {(one.code, one.path) for one in check(root)} == {("wrong-type", path), ("unused-schema", path)}
+
+
+def test_a_mistake_of_a_config_is_told_from_any_directory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_config(root)
+    monkeypatch.chdir(root.parent)
+    done = run("--root", "store", "check", "--format", "json", "--select", "invalid-config")
+    assert [one["path"] for one in json.loads(done.stdout)] == ["tensorzero.toml"]
+    assert run("--root", "store", "check", "--select", "invalid-config").stdout.startswith("store/tensorzero.toml:")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes there")
+def test_names_that_are_no_text_or_hold_commands_harm_nothing(root: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        (root / DATASET / f"b\n::error::boo{number}.json").write_text("{}")
+    (root / DATASET / "tombstones" / os.fsdecode(b"\xfe")).mkdir()
+    (root / DATASET / "tombstones" / os.fsdecode(b"\xfe") / "a").touch()
+    assert "Traceback" not in run("--root", root, "check", "--format", "json").stderr
+    done = run("--root", root, "check", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"))
+    assert "Traceback" not in done.stderr
+    assert not [line for line in done.stdout.splitlines() if line.startswith("::error::boo")]
+
+
+def test_many_files_by_name_are_looked_for_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+
+    def look(*given: Any) -> Any:
+        looks.append(given)
+        return find_names(*given)
+
+    monkeypatch.setattr("filestore.check.dataset.find_names", look)
+    files = [path.relative_to(root).as_posix() for path in (root / DATASET).glob("*.json")]
+    with StoreCheck(str(root), None, NOW) as run:
+        assert run.check_parts([], files).files == len(files)
+    assert len(looks) == 1

@@ -14,7 +14,7 @@ from filestore.functions import FunctionConfig
 from filestore.storage.files import Disk
 from filestore.storage.layout import EDITOR_SCHEMA, DatasetLayout, Entry
 
-__all__ = ["FileResult", "check_dataset", "check_file"]
+__all__ = ["FileResult", "check_dataset", "check_files"]
 
 FileResult = tuple[list[Finding], Facts | None]
 CheckFiles = Callable[[DatasetLayout, list[tuple[str, bool]]], Iterable[FileResult]]
@@ -63,15 +63,15 @@ def check_dataset(
     return found, len(names.datapoints) + len(drafts)
 
 
-def check_file(
-    disk: Disk, layout: DatasetLayout, path: str, now: datetime, config: FunctionConfig
+def check_files(
+    disk: Disk, layout: DatasetLayout, paths: Iterable[str], now: datetime, config: FunctionConfig
 ) -> Iterator[Finding]:
-    """Yield what is wrong with one file of a dataset, but not what it is to others.
+    """Yield what is wrong with single files of a dataset, but not what they are to others.
 
     Args:
         disk: The door to the disk.
         layout: Where the dataset lies.
-        path: The file, relative to the root.
+        paths: The files, relative to the root.
         now: The current time, UTC.
         config: The function config.
     """
@@ -80,16 +80,19 @@ def check_file(
     except OSError as error:
         yield refusal(layout.shown(str(error.filename or layout.path)), error)
         return
-    yield from (finding for finding in names.findings if finding.path == path)
-    parent, _, name = path.removeprefix(f"{layout.directory}/").rpartition("/")
-    if not parent and name in names.datapoints:
-        is_stale = name.removesuffix(".json") in names.stale
-        yield from FileChecker(layout, disk, config).check(name, is_stale=is_stale)[0]
-    elif not parent and name in names.drafts:
-        checker = FileChecker(layout, disk, config)
-        yield from _iter_draft(disk, checker, layout, name, _Relations(layout, {}))
-    elif (parent == "schemas" and name != EDITOR_SCHEMA) or parent == "files":
-        yield from _iter_altered(disk, layout, parent.removesuffix("s"), name)
+    wanted = set(paths)
+    yield from (finding for finding in names.findings if finding.path in wanted)
+    datapoints, drafts = set(names.datapoints), set(names.drafts)
+    checker = FileChecker(layout, disk, config)
+    nobody = _Relations(layout, {})
+    for path in wanted:
+        parent, _, name = path.removeprefix(f"{layout.directory}/").rpartition("/")
+        if not parent and name in datapoints:
+            yield from checker.check(name, is_stale=name.removesuffix(".json") in names.stale)[0]
+        elif not parent and name in drafts:
+            yield from _iter_draft(disk, checker, layout, name, nobody)
+        elif (parent == "schemas" and name != EDITOR_SCHEMA) or parent == "files":
+            yield from _iter_altered(disk, layout, parent.removesuffix("s"), name)
 
 
 def _iter_draft(
@@ -172,6 +175,7 @@ def _iter_shared(disk: Disk, layout: DatasetLayout, kind: str, relations: _Relat
     directory = layout.parent_of(kind)
     noun = "attachment" if kind == "file" else kind
     try:
+        disk.check_directory(directory)  # a link is not followed
         names = sorted(disk.names(directory))
     except OSError as error:
         yield refusal(layout.shown(directory), error)
@@ -207,7 +211,9 @@ def _iter_altered(disk: Disk, layout: DatasetLayout, kind: str, name: str) -> It
         return
     yield from text.findings
     canonical = dumps(text.value)
-    if not hashlib.sha256(canonical).hexdigest().startswith(name.removesuffix(".json")):
+    if not isinstance(text.value, dict | bool):
+        yield Finding(path, 1, 1, "wrong-type", "It is no JSON Schema, which is an object: restore it from git.", ())
+    elif not hashlib.sha256(canonical).hexdigest().startswith(name.removesuffix(".json")):
         message = "Its content no longer has the digest in its name: restore it from git, and change a datapoint's own."
         yield Finding(path, 1, 1, "altered-schema", message)
     elif canonical != text.data and not text.findings:

@@ -88,7 +88,7 @@ class Text(NamedTuple):
 
 def refusal(path: str, error: OSError) -> Finding:
     """Return the finding that the operating system refused to read a file, or that it is none."""
-    if error.errno == errno.ELOOP:
+    if error.errno == errno.ELOOP or "symbolic link" in str(error.strerror):
         return Finding(path, 1, 1, "link", "It is a link, which is never followed: put the file itself here.")
     return Finding(path, 1, 1, "unreadable", f"It cannot be read: {error.strerror or error}.")
 
@@ -209,11 +209,11 @@ class FileChecker:
             path = f"{self._layout.schemas}/{digest}.json"
             try:
                 self._schemas[digest] = read_schema(self._disk.read(path)[0], self._layout.shown(path), digest)
-            except FileContentError:
-                self._schemas[digest] = True
-            except OSError:
+            except FileNotFoundError:
                 reason = f"there is no {self._layout.shown(path)}: restore it from git"
                 raise ShapeError(reason, code="missing-schema") from None
+            except (FileContentError, OSError):
+                self._schemas[digest] = True
         return self._schemas[digest]
 
     def _iter_missing_attachments(self, text: Text, names: Iterable[str]) -> Iterator[Issue]:

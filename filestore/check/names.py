@@ -102,7 +102,13 @@ def _iter_future(path: str, datapoint_id: uuid.UUID, now: datetime) -> Iterator[
 
 def _find_tombstones(names: Names, disk: Disk, layout: DatasetLayout) -> None:
     there = {name.removesuffix(".json") for name in names.datapoints}
+    disk.check_directory(layout.tombstones)  # a link is not followed
     for shard in sorted(disk.names(layout.tombstones)):
+        status = disk.status(f"{layout.tombstones}/{shard}")
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            message = "It is a link, which is never followed: put the directory itself here."
+            names.findings.append(Finding(f"{layout.directory}/tombstones/{shard}", 1, 1, "link", message))
+            continue
         for name in sorted(_names_in(disk, f"{layout.tombstones}/{shard}")):
             path = f"{layout.directory}/tombstones/{shard}/{name}"
             parsed = parse_tombstone_name(name)

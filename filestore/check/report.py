@@ -34,11 +34,11 @@ def to_dict(finding: Finding) -> dict[str, JSONValue]:
     return {
         "code": finding.code,
         "severity": str(finding.severity),
-        "path": finding.path,
+        "path": finding.path.encode(errors="backslashreplace").decode(),
         "line": finding.line,
         "column": finding.column,
         "pointer": finding.pointer_text,
-        "message": finding.message,
+        "message": finding.message.encode(errors="backslashreplace").decode(),
     }
 
 

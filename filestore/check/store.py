@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple
 
-from filestore.check.dataset import check_dataset, check_file
+from filestore.check.dataset import check_dataset, check_files
 from filestore.check.workers import Workers
 from filestore.errors import ConfigError
 from filestore.findings import Finding
@@ -101,13 +102,14 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
         for directory in dict.fromkeys(datasets):
             if self._is_dataset(directory):
                 looked_at += self._check_dataset(directory)
+        by_directory: dict[str, list[str]] = {}
         for path in dict.fromkeys(files):
-            directory = path.partition("/")[0]
+            if not self._is_of_config(path):
+                by_directory.setdefault(path.partition("/")[0], []).append(path)
+        for directory, paths in by_directory.items():
             if directory not in datasets and self._is_dataset(directory):
-                layout = self._layout(directory)
-                if not self._is_of_config(path):
-                    self._found += check_file(self._disk, layout, path, self._now, self._config)
-                looked_at += 1
+                self._found += check_files(self._disk, self._layout(directory), paths, self._now, self._config)
+                looked_at += len(paths)
         return Outcome(sorted(self._found), looked_at)
 
     def _load_config(self, config_file: str | None) -> FunctionConfig:
@@ -174,12 +176,17 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
 
 def _locate(error: ConfigError, root: str) -> Finding:
     """Return what is wrong with a function config at its place, as far as the error tells it."""
-    path = error.path.removeprefix(f"{root}/") or "tensorzero.toml"
+    path = _relative(error.path or "tensorzero.toml", root)
     reason = str(error).removeprefix(f"{error.path}: ")
     if in_schema := _IN_SCHEMA.search(reason):
-        path, line, column = in_schema[1].removeprefix(f"{root}/"), int(in_schema[2]), int(in_schema[3])
+        path, line, column = _relative(in_schema[1], root), int(in_schema[2]), int(in_schema[3])
     elif in_toml := _IN_TOML.search(reason):
         line, column = int(in_toml[1]), int(in_toml[2])
     else:
         line, column = 1, 1
     return Finding(path, line, column, "invalid-config", f"{reason.rstrip('.?')}{'?' if reason.endswith('?') else '.'}")
+
+
+def _relative(shown: str, root: str) -> str:
+    """Return a path, which errors show from the working directory on, relative to the root."""
+    return os.path.relpath(os.path.abspath(shown), root).replace(os.sep, "/")  # noqa: PTH100 (a link stays one)

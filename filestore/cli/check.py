@@ -156,15 +156,12 @@ def _tell(told: Sequence[tuple[Path, Finding]], files: int, format: str) -> None
     if format == "json":
         print_json([report.to_dict(finding) for finding in findings])
         return
-    lines = (
-        report.iter_commands(findings, show)
-        if format == "github"
-        else map(report.render_line, findings, [show] * len(findings))
-    )
+    is_github = format == "github"
+    lines = report.iter_commands(findings, show) if is_github else (report.render_line(one, show) for one in findings)
     for line in lines:
-        click.echo(line if format == "github" else one_line(line))
+        click.echo(one_line(line))  # a newline in a file name would begin another command
     click.echo(report.render_summary(report.count_severities(findings), files), err=True)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if format == "github" and summary:
-        with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123
+        with open(summary, "a", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
             file.write(report.render_table(findings, files, show))
