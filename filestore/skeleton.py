@@ -24,12 +24,18 @@ def make_skeleton(schema: JSONValue) -> JSONValue:
     >>> make_skeleton({"required": ["a", "b"], "properties": {"a": {"type": "string"}, "b": {"enum": ["x", "y"]}}})
     {'a': '', 'b': 'x'}
     """
-    return _make(schema, schema, 0)
+    return _make(schema, schema, 0, frozenset({"#"}))
 
 
-def _make(schema: JSONValue, root: JSONValue, level: int) -> JSONValue:
+def _make(schema: JSONValue, root: JSONValue, level: int, opened: frozenset[str]) -> JSONValue:
+    """Return a value for a schema; `opened` are the references that led here, which are not followed again."""
     if not isinstance(schema, dict) or level > _DEEPEST:
         return None
+    target = schema.get("$ref")
+    if isinstance(target, str):
+        if target in opened:
+            return None
+        opened |= {target}
     for key in _SAID:
         if key in schema:
             return schema[key]
@@ -37,11 +43,11 @@ def _make(schema: JSONValue, root: JSONValue, level: int) -> JSONValue:
     if isinstance(choices, list) and choices:
         return choices[0]
     for inner in _inner(schema, root):
-        value = _make(inner, root, level + 1)
+        value = _make(inner, root, level + 1, opened)
         if value is not None:
-            own = _make_own(schema, root, level)
+            own = _make_own(schema, root, level, opened)
             return {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
-    return _make_own(schema, root, level)
+    return _make_own(schema, root, level, opened)
 
 
 def _inner(schema: JSONObject, root: JSONValue) -> list[JSONValue]:
@@ -68,13 +74,13 @@ def _find(root: JSONValue, pointer: str) -> JSONValue:
     return value
 
 
-def _make_own(schema: JSONObject, root: JSONValue, level: int) -> JSONValue:
+def _make_own(schema: JSONObject, root: JSONValue, level: int, opened: frozenset[str]) -> JSONValue:
     kinds = schema.get("type")
     kind = kinds[0] if isinstance(kinds, list) and kinds else kinds
     if kind is None and ("properties" in schema or "required" in schema):
         kind = "object"
     if kind == "object":
-        return _make_object(schema, root, level)
+        return _make_object(schema, root, level, opened)
     if kind in ("integer", "number"):
         return _make_number(schema)
     make = _EMPTY.get(str(kind))
@@ -84,14 +90,14 @@ def _make_own(schema: JSONObject, root: JSONValue, level: int) -> JSONValue:
 _EMPTY: Mapping[str, Callable[[], JSONValue]] = {"string": str, "boolean": bool, "array": list}
 
 
-def _make_object(schema: JSONObject, root: JSONValue, level: int) -> JSONObject:
+def _make_object(schema: JSONObject, root: JSONValue, level: int, opened: frozenset[str]) -> JSONObject:
     required, properties = schema.get("required"), schema.get("properties")
     if not isinstance(required, list):
         return {}
     known = properties if isinstance(properties, dict) else {}
     names = [name for name in known if name in required]
     names += [name for name in required if isinstance(name, str) and name not in known]
-    return {name: _make(known.get(name), root, level + 1) for name in names}
+    return {name: _make(known.get(name), root, level + 1, opened) for name in names}
 
 
 def _make_number(schema: JSONObject) -> JSONValue:

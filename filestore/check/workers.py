@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
 
 from filestore.check.dataset import FileResult
 from filestore.check.files import FileChecker
+from filestore.errors import StorageError
 from filestore.functions import FunctionConfig
 from filestore.storage.files import Disk
 from filestore.storage.layout import DatasetLayout
@@ -68,7 +70,10 @@ class Workers:
             )
         running = deque(self._pool.submit(_work, layout, chunk) for chunk in islice(chunks, self._jobs * _QUEUED))
         while running:
-            yield running.popleft().result()
+            try:
+                yield running.popleft().result()
+            except BrokenProcessPool:
+                raise StorageError("A process that checked files was killed, for want of memory perhaps") from None
             running.extend(self._pool.submit(_work, layout, chunk) for chunk in islice(chunks, 1))
 
 
