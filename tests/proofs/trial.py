@@ -19,7 +19,18 @@ from tests.proofs.faults import NEVER, Stopped
 from tests.proofs.scenes import NOW, Act
 from tests.proofs.system import Blow, System
 
-__all__ = ["FAULTS", "Outcome", "assert_told", "attempt", "copied", "moments", "open_durable", "spread"]
+__all__ = [
+    "FAULTS",
+    "SOME",
+    "THOROUGH",
+    "Outcome",
+    "assert_told",
+    "attempt",
+    "copied",
+    "moments",
+    "open_durable",
+    "spread",
+]
 
 FAULTS = {
     "stopped": Blow(1, "stopped"),
@@ -32,6 +43,8 @@ FAULTS = {
     "no-permission": Blow(1, code=errno.EACCES),
     "no-descriptor": Blow(1, code=errno.EMFILE),
 }
+THOROUGH = list(FAULTS)
+"""Those that befall every single call at length; the others befall some."""
 if IS_LONG:
     FAULTS |= {
         "no-space-once": Blow(1, code=errno.ENOSPC),
@@ -41,8 +54,8 @@ if IS_LONG:
         "no-descriptors": Blow(1, code=errno.EMFILE, is_lasting=True),
         "short-writes": Blow(1, "short", is_lasting=True),
     }
-FEW = choose(1, NEVER)
-"""Of so many calls of each operation each fault befalls one in turn."""
+SOME = choose(1, 20)
+"""So many calls of an operation, about, are befallen by a fault of which not every single one is."""
 
 
 class Outcome(NamedTuple):
@@ -89,16 +102,16 @@ def assert_told(message: str, system: System, blow: Blow) -> None:
         assert Path(system.struck).name in message
 
 
-def moments(act: Act, template: Path, fault: str, directory: Path, few: int = FEW, *, hour: int = 1) -> Iterator[int]:
-    """Yield which calls of an operation a fault is to befall: all, or a few that differ from fault to fault."""
+def moments(act: Act, template: Path, fault: str, directory: Path, some: int = SOME, *, hour: int = 1) -> Iterator[int]:
+    """Yield which calls of an operation a fault is to befall."""
     with copied(template, directory / "counted") as root:
         total = attempt(act, open_durable(root, hour=hour), FAULTS[fault]._replace(at=NEVER)).system.count
-    yield from spread(total, f"{directory.name}{fault}", few)
+    yield from spread(total, f"{directory.name}{fault}", some)
 
 
-def spread(total: int, what: str, few: int = FEW) -> range:
-    """Return which of the calls from 1 to `total` a fault is to befall: all, or a few that differ with `what`."""
-    step = max(total // few, 1)
+def spread(total: int, what: str, some: int = SOME) -> range:
+    """Return which of the calls from 1 to `total` a fault is to befall: all, or some that differ with `what`."""
+    step = max(total // some, 1)
     return range(1 + zlib.crc32(what.encode()) % step, total + 1, step)
 
 
