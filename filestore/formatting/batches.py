@@ -72,8 +72,7 @@ def _batches(dataset: Dataset, names: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for name in names:
-        status = disk.status(f"{dataset.layout.path}/{name}")
-        added = 0 if status is None else status.st_size
+        added = _size(disk, f"{dataset.layout.path}/{name}")
         if batch and (len(batch) == _MOST_FILES or size + added > _MOST_BYTES):
             yield batch
             batch, size = [], 0
@@ -81,3 +80,12 @@ def _batches(dataset: Dataset, names: Iterable[str]) -> Iterator[list[str]]:
         size += added
     if batch:
         yield batch
+
+
+def _size(disk: Disk, path: str) -> int:
+    """Return the size of a file; 0 where that cannot be told, as whoever reads the file then says why."""
+    try:
+        status = disk.status(path)
+    except OSError:
+        return 0
+    return 0 if status is None else status.st_size
