@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from filestore import FileStore
-from filestore.errors import DatasetNameError, FilestoreError, StorageError
+from filestore.errors import DatasetNameError, FilestoreError, RequestError, StorageError
 from tests.conftest import snapshot
 
 
@@ -285,3 +285,17 @@ def test_a_datapoint_is_not_restored_together_with_what_replaced_it(store: FileS
     with pytest.raises(ValueError, match=f"{old} was replaced by {new}"):
         store.restore_datapoints(dataset_name="demo", ids=[old, new])
     assert store.restore_datapoints(dataset_name="demo", ids=[new]) == [new]
+
+
+def test_a_file_that_nobody_would_read_is_not_written(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its canonical spelling may be far larger than the request."""
+    monkeypatch.setattr("filestore.storage.journal.MOST_BYTES", 1000)
+    item = {
+        "type": "chat",
+        "function_name": "plain_chat",
+        "input": {"messages": [{"role": "user", "content": "a" * 1000}]},
+    }
+    for items in ([item], [item, item]):
+        with pytest.raises(RequestError, match="larger than"):
+            store.bulk_insert_datapoints(dataset_name="large", datapoints=items)
+    assert store.list_datapoints(dataset_name="large") == []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ctypes
     from types import TracebackType
 
-__all__ = ["YOUNG_NS", "Disk", "Signature", "is_young", "signature"]
+__all__ = ["MOST_BYTES", "YOUNG_NS", "Disk", "Signature", "is_young", "signature"]
 
 Signature = tuple[int, int, int, int]
 """Inode, size, mtime and ctime (nanoseconds) of a file: what tells one state of it from the next."""
@@ -33,7 +33,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _READING = os.O_RDONLY | _NOFOLLOW | _BINARY | _NONBLOCK
 _USUAL_BYTES = 1 << 15
-_MOST_BYTES = 1 << 29
+MOST_BYTES = 1 << 29
 """Of a file that is read whole: five times as much as a request brings. A file of holes takes no space on the disk."""
 _SYNCFS_FROM = 3
 """From this many files on, one `syncfs` is cheaper than an fsync for each and one for their directory."""
@@ -116,7 +116,7 @@ class Disk:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
-            if status.st_size > _MOST_BYTES:
+            if status.st_size > MOST_BYTES:
                 raise _too_large(path)
             data = os.read(descriptor, status.st_size + 1)
             if len(data) != status.st_size:  # it is growing, or larger than one read
@@ -307,7 +307,7 @@ class _Opened:
 
 
 def _too_large(path: str) -> OSError:
-    return OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES >> 20} MiB", path)
+    return OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 20} MiB", path)
 
 
 def _read_rest(descriptor: int, path: str) -> bytes:
@@ -316,7 +316,7 @@ def _read_rest(descriptor: int, path: str) -> bytes:
     while data := os.read(descriptor, 1 << 20):
         parts.append(data)
         size += len(data)
-        if size > _MOST_BYTES:
+        if size > MOST_BYTES:
             raise _too_large(path)
     return b"".join(parts)
 

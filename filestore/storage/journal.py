@@ -20,7 +20,7 @@ from typing import Literal
 
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
 from filestore.storage.change import Change, Pending, Replaced
-from filestore.storage.files import Disk, is_young, signature
+from filestore.storage.files import MOST_BYTES, Disk, is_young, signature
 from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.repository import read_head
 
@@ -121,10 +121,14 @@ class Journal:
             sequence: The sequence number, settled.
 
         Raises:
+            RequestError: A file would be larger than any that is read; nothing happened.
             ChangedMeanwhileError: A file it replaces is not in the state it was read in; nothing happened.
             OSError: The file system refused; nothing happened.
             CommittedError: The change happened, and its last steps are left to the next writer.
         """
+        for entry, data in change.puts.items():
+            if len(data) > MOST_BYTES:
+                raise RequestError(f"The file {entry.name} would be larger than {MOST_BYTES >> 20} MiB")
         number = sequence.number
         new_directories = self._make_directories(change.puts, is_first=number == 0)
         if len(change.puts) > 1 or change.removed:
