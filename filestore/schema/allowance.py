@@ -27,15 +27,26 @@ _next_step = itertools.count(1).__next__
 class _Allowance:
     """What one thread has left; its slots are found faster than the attributes of a `local`."""
 
-    __slots__ = ("depth", "ends", "unmeasured")
+    __slots__ = ("charges", "left", "looked", "requests", "schemas", "unmeasured")
 
     def __init__(self) -> None:
-        self.depth = 0
-        """How many `with` blocks there are around what the thread is doing."""
-        self.ends = 0.0
-        """When the time is over, by the thread's own clock."""
+        self.requests = 0
+        """How many `limited` blocks there are around what the thread is doing."""
+        self.charges = 0
+        """How many `charged` blocks."""
+        self.left = 0.0
+        """Seconds for the `charged` blocks of the request, from the moment of `looked` on."""
+        self.looked = 0.0
+        """When the time was last taken, by the thread's own clock."""
         self.unmeasured: list[JSONValue] = []
         """What else there is time for. Its size is found out only when the time runs out."""
+        self.schemas: set[str] = set()
+        """The schemas among them: one that is forgotten and compiled again has no more time for it."""
+
+    def take_time(self) -> None:
+        now = time.thread_time()
+        self.left -= now - self.looked
+        self.looked = now
 
 
 class _Thread(threading.local):
@@ -47,50 +58,78 @@ _thread = _Thread()
 
 
 class limited:
-    """Limit the time that schemas may take in a `with` block; inside of another one, that one's time goes on.
+    """Make the work with schemas in a `with` block share the time of one request; the outermost such block counts."""
 
-    Args:
-        granted: What the time is for, a larger value having more: a schema to compile or a value to judge.
-    """
+    __slots__ = ("_allowance",)
 
-    __slots__ = ("_allowance", "_granted")
-
-    def __init__(self, *granted: JSONValue) -> None:
-        self._granted = granted
+    def __init__(self) -> None:
         self._allowance = _thread.allowance
 
     def __enter__(self) -> None:
-        allowance = self._allowance
-        if not allowance.depth:
-            allowance.ends = time.thread_time() + SECONDS
-        allowance.depth += 1
-        allowance.unmeasured += self._granted
+        if not self._allowance.requests:
+            self._allowance.left = SECONDS
+        self._allowance.requests += 1
 
     def __exit__(self, *_: object) -> None:
         allowance = self._allowance
-        allowance.depth -= 1
-        if not allowance.depth:
+        allowance.requests -= 1
+        if not allowance.requests:
             allowance.unmeasured.clear()
+            allowance.schemas.clear()
+
+
+class charged(limited):
+    """Take what is done in a `with` block off the time of the request it belongs to, or of a request of its own.
+
+    Args:
+        value: The value that is judged; a larger one has more time.
+        schema: The text of the schema that is compiled, likewise.
+    """
+
+    __slots__ = ("_schema", "_value")
+
+    def __init__(self, value: JSONValue = None, *, schema: str | None = None) -> None:
+        super().__init__()
+        self._value = value
+        self._schema = schema
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        allowance = self._allowance
+        if not allowance.charges:
+            allowance.looked = time.thread_time()
+        allowance.charges += 1
+        if self._schema is None:
+            allowance.unmeasured.append(self._value)
+        elif self._schema not in allowance.schemas:
+            allowance.schemas.add(self._schema)
+            allowance.unmeasured.append(self._schema)
+
+    def __exit__(self, *error: object) -> None:
+        allowance = self._allowance
+        allowance.charges -= 1
+        if not allowance.charges:
+            allowance.take_time()
+        super().__exit__(*error)
 
 
 def seconds_left() -> float:
-    """Return how long what goes on in a `with limited` block may still take.
+    """Return how long what goes on in a `with charged` block may still take.
 
     Raises:
         SchemaTimeoutError: No longer.
     """
     allowance = _thread.allowance
-    if not allowance.depth:
+    if not allowance.charges:
         return SECONDS
-    left = allowance.ends - time.thread_time()
-    if left <= 0 and allowance.unmeasured:
+    allowance.take_time()
+    if allowance.left <= 0 and allowance.unmeasured:
         size = sum(len(pack(value)) for value in allowance.unmeasured)
         allowance.unmeasured.clear()
-        allowance.ends += SECONDS_PER_MIB * size / 2**20
-        left = allowance.ends - time.thread_time()
-    if left <= 0:
+        allowance.left += SECONDS_PER_MIB * size / 2**20
+    if allowance.left <= 0:
         raise SchemaTimeoutError("Checking this request against its JSON Schemas takes too long")
-    return left
+    return allowance.left
 
 
 def take_step() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 
 from jsonschema import ValidationError
@@ -12,10 +11,11 @@ from jsonschema.protocols import Validator
 
 from filestore.codec import JSONValue, compact, parse_raw
 from filestore.errors import Pointer, SchemaCompileError, SchemaMismatchError
-from filestore.schema.allowance import limited
+from filestore.schema.allowance import charged
 from filestore.schema.applying import UnexpectedPropertyError, explain, remember_visits
 from filestore.schema.documents import check_document
 from filestore.schema.drafts import find_draft
+from filestore.schema.recent import Recent
 
 __all__ = ["CompiledSchema", "SchemaMismatch", "compile_text"]
 
@@ -57,7 +57,7 @@ class CompiledSchema:
     def _judge(self, value: JSONValue, most: int | None) -> list[SchemaMismatch]:
         """Return the first failures, `most` at the most."""
         try:
-            with limited(value), remember_visits(self._validator.schema, value):
+            with charged(value), remember_visits(self._validator.schema, value):
                 errors = self._validator.iter_errors(value)
                 return [_mismatch(error) for error in islice(errors, most)]
         except RecursionError:
@@ -90,22 +90,6 @@ def _mismatch(error: ValidationError) -> SchemaMismatch:
     return SchemaMismatch(explain(error), tuple(error.absolute_path), unexpected)
 
 
-_LARGE = 256 * 1024
-"""A text of so many characters is a large schema, which takes many times as much memory: the last one alone is kept."""
-
-
-def compile_text(text: str) -> CompiledSchema:
-    """Compile the schema that a text spells, or return what it was compiled to before.
-
-    Raises:
-        SchemaCompileError: It is no schema, or refers to something that is not part of it.
-        SchemaTimeoutError: To compile it takes too long.
-    """
-    return (_compile if len(text) < _LARGE else _compile_large)(text)
-
-
-# Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
-@lru_cache(maxsize=256)
 def _compile(text: str) -> CompiledSchema:
     try:
         schema, document = parse_raw(text), parse_raw(text)
@@ -115,7 +99,7 @@ def _compile(text: str) -> CompiledSchema:
         raise SchemaCompileError(f'{text} is not of types "boolean", "object"')
     draft = find_draft(schema)
     try:
-        with limited(text):
+        with charged(schema=text):
             draft.check_schema(schema)
             check_document(document, draft)
     except RecursionError:
@@ -123,4 +107,18 @@ def _compile(text: str) -> CompiledSchema:
     return CompiledSchema(schema, draft.validator_for(document))
 
 
-_compile_large = lru_cache(maxsize=1)(_compile.__wrapped__)
+_MOST_CHARACTERS = 8 * 2**20
+"""Of the schemas that are kept, which take up to 40 bytes for each."""
+
+# Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
+_recent = Recent(_compile, _MOST_CHARACTERS)
+
+
+def compile_text(text: str) -> CompiledSchema:
+    """Compile the schema that a text spells, or return what it was compiled to before.
+
+    Raises:
+        SchemaCompileError: It is no schema, or refers to something that is not part of it.
+        SchemaTimeoutError: To compile it takes too long.
+    """
+    return _recent(text)

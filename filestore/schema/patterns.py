@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import regex
 
 from filestore.errors import SchemaCompileError, SchemaTimeoutError
 from filestore.schema.allowance import seconds_left, take_step
+from filestore.schema.recent import Recent
 
 __all__ = ["Pattern", "compile_pattern", "is_pattern"]
 
@@ -98,9 +98,8 @@ class Pattern:
         return SchemaTimeoutError(f'The pattern "{shown}" takes too long on a text of the value')
 
 
-@lru_cache(maxsize=1024)
 def compile_pattern(text: str) -> Pattern:
-    r"""Compile a pattern.
+    r"""Compile a pattern, or return what it was compiled to before.
 
     >>> compile_pattern(r"^\d+$").search("42"), compile_pattern(r"^\d+$").search("42\n")
     (True, False)
@@ -108,12 +107,7 @@ def compile_pattern(text: str) -> Pattern:
     Raises:
         SchemaCompileError: When it is none.
     """
-    translation = _Translation(text)
-    try:
-        translated = translation.translate()
-        return Pattern(text, regex.compile(translated, translation.flags | regex.VERSION0, cache_pattern=False))
-    except (ValueError, OverflowError, RecursionError, regex.error):
-        raise SchemaCompileError(f'"{text}" is not a "regex"') from None
+    return _recent(text)
 
 
 def is_pattern(text: str) -> bool:
@@ -286,3 +280,17 @@ def _check_code_point(code: int) -> int:
     if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
         raise ValueError("no character")
     return code
+
+
+def _compile(text: str) -> Pattern:
+    translation = _Translation(text)
+    try:
+        translated = translation.translate()
+        return Pattern(text, regex.compile(translated, translation.flags | regex.VERSION0, cache_pattern=False))
+    except (ValueError, OverflowError, RecursionError, regex.error):
+        raise SchemaCompileError(f'"{text}" is not a "regex"') from None
+
+
+_MOST_CHARACTERS = 2 * 2**20
+"""Of the patterns that are kept, which take up to 120 bytes for each."""
+_recent = Recent(_compile, _MOST_CHARACTERS)

@@ -17,7 +17,6 @@ from filestore.storage.patience import RECENT_NS, Patience
 __all__ = ["ConfigFiles"]
 
 _DEFAULT_NAME = "tensorzero.toml"
-"""A file changed less than this before it was read may change again without a trace (clock ticks of up to 10 ms)."""
 
 
 class ConfigFiles:

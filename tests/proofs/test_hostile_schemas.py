@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -18,11 +19,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from filestore import FileStore
-from filestore.codec import JSONValue
+from filestore.codec import JSONValue, compact
 from filestore.errors import ConfigError, SchemaTimeoutError
 from filestore.gateway.app import Application
 from filestore.gateway.server import Server, running
-from filestore.schema import allowance, check_schema, compile_schema, limited
+from filestore.schema import allowance, check_schema, compile_schema, compiled, limited
+from filestore.schema.recent import Recent
 from filestore.schema.values import json_identity
 from tests.conftest import snapshot
 from tests.proofs.effort import IS_LONG, choose, count
@@ -291,6 +293,49 @@ def test_time_that_goes_by_without_work_does_not_count(monkeypatch: pytest.Monke
         assert compile_schema({"items": {"type": "integer"}}).is_valid([1] * 1000)
 
 
+def test_work_of_another_kind_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of a million datapoints takes its time without any schema."""
+    schema = compile_schema({"items": {"type": "integer"}})
+    monkeypatch.setattr(allowance, "SECONDS", 0.2)
+    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 0)
+    with limited():
+        for _ in range(2):
+            worked_from = time.thread_time()
+            while time.thread_time() < worked_from + 0.2:
+                pass
+            assert schema.is_valid([1] * 100)
+
+
+def wide_schema(title: str) -> JSONValue:
+    return {"title": title, "properties": {f"p{i}": {"type": "string"} for i in range(500)}}
+
+
+def test_large_schemas_in_turns_are_compiled_once_each() -> None:
+    schemas = [{"description": letter * 2**20} for letter in "abc"]
+    first = [compile_schema(schema) for schema in schemas]
+    assert all(compile_schema(schema) is known for schema, known in zip(schemas, first, strict=True))
+
+
+def test_a_larger_schema_has_more_time_to_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "SECONDS", 0)
+    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 0)
+    with pytest.raises(SchemaTimeoutError):
+        compile_schema(wide_schema("no time"))
+    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 1000)
+    compile_schema(wide_schema("time"))
+
+
+def test_a_schema_that_was_forgotten_has_no_more_time_in_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "SECONDS", 0.5)
+    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 1)
+    monkeypatch.setattr(compiled, "_recent", Recent(compiled._compile, 0))
+    texts = [compact(wide_schema(title)) for title in "ab"]
+    with limited(), pytest.raises(SchemaTimeoutError):
+        while True:
+            for text in texts:
+                compiled.compile_text(text)
+
+
 def test_a_larger_value_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     schema, catastrophic = compile_schema({"items": {"type": "integer"}}), compile_schema({"pattern": CATASTROPHIC})
     monkeypatch.setattr(allowance, "SECONDS", 0)
@@ -306,7 +351,7 @@ def test_an_unfinished_check_leaves_no_limit_behind(monkeypatch: pytest.MonkeyPa
         with pytest.raises(SchemaTimeoutError):
             compile_schema({"pattern": CATASTROPHIC}).is_valid(evil_text(0))
         check_schema({"pattern": "(a|b)"})
-        assert allowance._thread.allowance.depth == 0
+        assert allowance._thread.allowance.requests == 0
 
 
 def colliding_pairs(number: int) -> list[JSONValue]:

@@ -1,0 +1,49 @@
+"""What was made of the texts used last: kept up to a number of characters, as texts of users have any size."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+__all__ = ["Recent"]
+
+Made = TypeVar("Made")
+
+_CHARACTERS_EACH = 100
+"""What the shortest text counts for: whatever is made of it takes memory too."""
+
+
+class Recent(Generic[Made]):
+    """A function of a text that remembers its results, the last one always; safe to share among threads.
+
+    Args:
+        make: The function; what it raises is not remembered.
+        most_characters: How many the texts of all results that are remembered have together.
+    """
+
+    def __init__(self, make: Callable[[str], Made], most_characters: int) -> None:
+        self._make = make
+        self._left = most_characters
+        self._made: OrderedDict[str, Made] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def __call__(self, text: str) -> Made:
+        """Return what is made of a text, or was made of it before."""
+        try:
+            made = self._made[text]
+            self._made.move_to_end(text)
+        except KeyError:  # or another thread has just put it out
+            made = self._make(text)
+            self._remember(text, made)
+        return made
+
+    def _remember(self, text: str, made: Made) -> None:
+        with self._guard:
+            if text not in self._made:
+                self._left -= _CHARACTERS_EACH + len(text)
+            self._made[text] = made
+            while self._left < 0 and len(self._made) > 1:
+                oldest, _ = self._made.popitem(last=False)
+                self._left += _CHARACTERS_EACH + len(oldest)
