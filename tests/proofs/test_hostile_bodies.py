@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filestore import FileStore
 from filestore.errors import RequestError
+from filestore.gateway.reading import holds_more_values
 from tests.proofs.effort import choose, count
 from tests.proofs.gateways import gateway
 from tests.proofs.wire import ITEM, guarded, request, send, status_of
@@ -97,6 +100,41 @@ def test_the_largest_bodies_are_refused_in_bounded_memory_while_others_are_answe
         assert others.result() >= len(BODIES)
         count("answers to others beside large bodies", others.result())
         assert peak_mib(find_gateway(root)) < MOST_MIB
+
+
+def test_a_body_is_not_taken_for_many_values_for_what_its_texts_hold(tmp_path: Path) -> None:
+    texts = ",[{" * 4 * 10**6, '\\",' * 10**6
+    items = [{**ITEM, "input": {"system": text, "messages": []}} for text in texts]
+    with guarded(tmp_path) as root, gateway(root) as url:
+        body = json.dumps({"datapoints": items}).encode()
+        assert status_of(send(url, request("POST", "/v1/datasets/d/datapoints", body))) == 200
+        answer = send(url, request("POST", "/v1/datasets/d/datapoints", b"[" + b"0," * 10**7 + b"0]"))
+        assert (status_of(answer), b"more than 10,000,000 values" in answer) == (400, True)
+    stored = [json.loads(path.read_bytes()) for path in (root / "d").glob("*.json")]
+    assert {datapoint["input"]["system"] for datapoint in stored if "system" in datapoint["input"]} == set(texts)
+
+
+def count_marks(value: Any) -> int:
+    """Return how many of `,[{` a JSON text of the value has outside of its texts."""
+    if not isinstance(value, dict | list):
+        return 0
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(len(value) - 1, 0) + sum(map(count_marks, parts))
+
+
+JSON_TEXTS = st.text('",[{}]:\\ab\n')
+JSON_VALUES = st.recursive(
+    JSON_TEXTS | st.integers(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(JSON_TEXTS, inner, max_size=4),
+)
+
+
+@given(JSON_VALUES, st.integers(-1, 1), st.sampled_from([None, 1]))
+@settings(max_examples=choose(200, 5000), deadline=None)
+def test_values_are_counted_outside_of_texts(value: Any, difference: int, indent: int | None) -> None:
+    marks = count_marks(value)
+    body = json.dumps(value, indent=indent).encode()
+    assert holds_more_values(body, marks + difference) == (difference < 0)
 
 
 def deep(levels: int) -> Any:

@@ -311,7 +311,7 @@ def wide_schema(title: str) -> JSONValue:
 
 
 def test_large_schemas_in_turns_are_compiled_once_each() -> None:
-    schemas = [{"description": letter * 2**20} for letter in "abc"]
+    schemas: list[JSONValue] = [{"description": letter * 2**20} for letter in "abc"]
     first = [compile_schema(schema) for schema in schemas]
     assert all(compile_schema(schema) is known for schema, known in zip(schemas, first, strict=True))
 
