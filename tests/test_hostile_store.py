@@ -107,6 +107,17 @@ def test_a_dataset_that_was_emptied_does_not_come_back_beside_one_of_its_name(st
         insert(store)
 
 
+def test_what_an_emptied_dataset_has_in_common_with_other_files_stays_as_it_is(store: FileStore) -> None:
+    insert(store)
+    store.delete_dataset(dataset_name="demo")
+    store.purge_dataset(dataset_name="demo")
+    outside = store.root.parent / "numbers"
+    outside.hardlink_to(store.root / ".filestore" / "demo" / "seq")
+    before = outside.read_bytes()
+    store.bulk_insert_datapoints(dataset_name="Demo", datapoints=[chat()])
+    assert outside.read_bytes() == before
+
+
 def test_a_dataset_whose_first_write_was_cut_off_after_its_commit_keeps_its_name(store: FileStore) -> None:
     insert(store)
     internal = store.root / ".filestore" / "demo"

@@ -335,9 +335,9 @@ class Journal:
         self.disk.overwrite(self.layout.sequence, _SEQUENCE.pack(number, mtime_ns))
 
     def begin_anew(self) -> None:
-        """Take the dataset for one that was never written to; the caller knows that no datapoint is in it."""
-        if self.sequence().number:
-            self._write_sequence(0)
+        """Take the dataset for one that was never written to, for good; the caller knows that no datapoint is in it."""
+        self.disk.remove(self.layout.sequence)
+        self.disk.sync_directories([self.layout.internal])
 
     def _is_there(self, path: str) -> bool:
         """Tell whether something is known to be at a path; nobody may be told so where the system does not say."""

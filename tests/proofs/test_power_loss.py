@@ -10,7 +10,7 @@ import random
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ import pytest
 
 from filestore import FileStore
 from filestore.datapoint import Datapoint
-from filestore.errors import FilestoreError
+from filestore.errors import DatasetNameError, FilestoreError
 from filestore.storage import files
 from tests.proofs.audit import OWN_FILE
 from tests.proofs.effort import choose, count
@@ -231,3 +231,26 @@ def test_a_change_of_which_the_empty_directory_alone_came_back_is_over(tmp_path:
     age(root)
     assert_holds(root, [after])
     assert before != after
+
+
+def test_two_datasets_whose_names_are_one_elsewhere_never_come_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def insert_into(name: str) -> Callable[[FileStore], object]:
+        return lambda store: store.bulk_insert_datapoints(dataset_name=name, datapoints=[chat(name)])
+
+    root = tmp_path / "store"
+    root.mkdir()
+    for act in (insert_into("cases"), ACTS["drop"], ACTS["purge"]):
+        act(open_store(root))
+    recorded = record(root, [insert_into("Cases")], monkeypatch)
+    for _, found in iter_losses(recorded, random.Random("names"), 1.0):
+        with written(found, tmp_path / "found") as lost:
+            store = open_store(lost)
+            taken = []
+            for name in ("cases", "Cases"):
+                with suppress(DatasetNameError):
+                    insert_into(name)(store)
+                    taken.append(name)
+            assert len(taken) == 1
+        count("power losses")
