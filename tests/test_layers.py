@@ -44,8 +44,10 @@ EXCEPTIONS = {
 
 STORAGE_FLOORS = [
     {"files", "layout", "locks", "packed", "patience", "feed", "rows"},
-    {"change", "orders", "watches", "repository", "ignoring", "config_files"},
-    {"names", "journal", "initialize"},
+    {"change", "orders", "sequence", "watches", "repository", "ignoring", "config_files"},
+    {"names", "placing", "initialize"},
+    {"journal"},
+    {"recovery"},
     {"index", "clashes"},
     {"view"},
     {"dataset", "changes", "upkeep"},

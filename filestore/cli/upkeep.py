@@ -16,7 +16,7 @@ from filestore.ids import is_file_name
 from filestore.storage.initialize import initialize
 
 if TYPE_CHECKING:
-    from filestore.storage.journal import Decision
+    from filestore.storage.recovery import Decision
     from filestore.storage.upkeep import Purge
 
 __all__ = ["init", "purge", "recover"]

@@ -67,5 +67,5 @@ def _is_given_up(rival: DatasetLayout, disk: Disk) -> bool:
         journal = Journal(rival, disk)
         if journal.has_pending() or holds_json(disk, rival.path):
             return False
-        journal.begin_anew()
+        journal.numbers.begin_anew()
         return True

@@ -15,9 +15,11 @@ from filestore.storage.clashes import creation_lock, holds_json, refuse_clash
 from filestore.storage.files import Disk
 from filestore.storage.ignoring import ignore_internal
 from filestore.storage.index import DatasetIndex, TextBudget
-from filestore.storage.journal import ChangedMeanwhileError, Decision, Journal, Sequence
+from filestore.storage.journal import ChangedMeanwhileError, Journal
 from filestore.storage.layout import INTERNAL, DatasetLayout
 from filestore.storage.locks import writer_lock
+from filestore.storage.recovery import Decision, Recovery
+from filestore.storage.sequence import Sequence
 from filestore.storage.view import DatasetView
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class Dataset:
         self.layout = layout
         self._disk = disk
         self._journal = Journal(layout, disk)
+        self._recovery = Recovery(self._journal)
         self._lock_timeout = lock_timeout
         self._store = store
         self._index = self._make_index()
@@ -176,7 +179,8 @@ class Dataset:
                 return absent
             watches.look(directory)
             before = watches.recall_internal(self._read_settled_sequence)
-            view = DatasetView(self._journal, index, (before or self._journal.sequence()).mtime_ns)
+            sequence = before or self._journal.sequence()
+            view = DatasetView(self.layout, self._disk, index, sequence.mtime_ns)
             try:
                 outcome = _attempt(action, view)
             except FileNotFoundError:  # a listed file is gone: list again
@@ -200,7 +204,7 @@ class Dataset:
         self._check_internal()
         try:
             with self._locked():
-                self._journal.recover()
+                self._recovery.recover()
                 return action(self._view(self._journal.sequence()))
         except (OSError, RecoveryNeededError):
             return self._read_overlaid(action)
@@ -224,7 +228,7 @@ class Dataset:
     def _view(self, sequence: Sequence, pending: Pending | None = None) -> DatasetView:
         """Return a view of what is there now; the sequence number was taken before."""
         self._index.watches.look(self._find_directory())
-        return DatasetView(self._journal, self._index, sequence.mtime_ns, pending)
+        return DatasetView(self.layout, self._disk, self._index, sequence.mtime_ns, pending)
 
     # --- writing
 
@@ -248,7 +252,7 @@ class Dataset:
 
     def _write_locked(self, plan: Callable[[DatasetView], tuple[Change, T]]) -> T:
         with self._locked():
-            sequence = self._journal.come_to_rest()
+            sequence = self._recovery.come_to_rest()
             for _ in range(_MAX_RESTARTS):
                 try:
                     change, result = plan(self._view(sequence))
@@ -257,7 +261,7 @@ class Dataset:
                     return result
                 except (ChangedMeanwhileError, FileNotFoundError):
                     time.sleep(_READ_PAUSES[0])
-                    sequence = self._journal.come_to_rest()
+                    sequence = self._recovery.come_to_rest()
         raise LockTimeoutError(f"Files of dataset {self.layout.name} keep changing while they are written; try again")
 
     def _commit(self, change: Change, sequence: Sequence) -> None:
@@ -280,7 +284,7 @@ class Dataset:
             if not self._check_internal():
                 return False
             with self._locked():
-                return self._journal.recover(decision)
+                return self._recovery.recover(decision)
 
     def _locked(self) -> AbstractContextManager[None]:
         return writer_lock(self.layout.lock).hold(self._lock_timeout)

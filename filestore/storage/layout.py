@@ -133,6 +133,10 @@ class DatasetLayout:
         """Return where an entry lies in the dataset."""
         return f"{self.parent(entry)}/{entry.name}"
 
+    def staged(self, entry: Entry) -> str:
+        """Return where an entry of the pending change lies until it is applied."""
+        return f"{self.pending}/{entry.staged_name}"
+
     def parent(self, entry: Entry) -> str:
         """Return the directory an entry lies in."""
         if entry.kind in ("datapoint", "draft"):

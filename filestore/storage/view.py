@@ -21,9 +21,9 @@ from filestore.ids import file_name, parse_file_name
 from filestore.storage.change import Pending
 from filestore.storage.files import Disk, is_young, signature
 from filestore.storage.index import DatasetIndex
-from filestore.storage.journal import Journal
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
 from filestore.storage.patience import Patience, is_recent
+from filestore.storage.placing import find_digest
 
 __all__ = ["DatasetView"]
 
@@ -37,20 +37,25 @@ class DatasetView:
     """A dataset as one operation sees it.
 
     Args:
-        journal: The dataset's journal, for its paths and what is pending.
+        layout: Where the dataset lies.
+        disk: The door to the disk.
         index: What the process remembers of the dataset.
         own_mtime_ns: The mtime that the store's own last change left on the directory.
         pending: A committed change to be seen as if it were applied, where it cannot be.
     """
 
     def __init__(
-        self, journal: Journal, index: DatasetIndex, own_mtime_ns: int, pending: Pending | None = None
+        self,
+        layout: DatasetLayout,
+        disk: Disk,
+        index: DatasetIndex,
+        own_mtime_ns: int,
+        pending: Pending | None = None,
     ) -> None:
-        self.layout: DatasetLayout = journal.layout
+        self.layout = layout
         self.index = index
         self.is_overlaid = pending is not None
-        self._journal = journal
-        self._disk: Disk = journal.disk
+        self._disk = disk
         self._own_mtime_ns = own_mtime_ns
         self._pending = pending
         self._seen_schemas: dict[str, JSONValue] = {}
@@ -328,8 +333,8 @@ class DatasetView:
         if self._pending is None or entry not in self._pending.puts:
             return None
         try:
-            staged = self._disk.read(self._journal.staged(entry))
+            staged = self._disk.read(self.layout.staged(entry))
         except FileNotFoundError:
             return None
-        is_kept_out = entry.kind == "datapoint" and self._journal.digest(path) != self._pending.puts[entry]
+        is_kept_out = entry.kind == "datapoint" and find_digest(self._disk, path) != self._pending.puts[entry]
         return None if is_kept_out else staged

@@ -19,7 +19,7 @@ from filestore.store.legacy import LegacyOperations
 from filestore.store.v1 import V1Operations
 
 if TYPE_CHECKING:
-    from filestore.storage.journal import Decision
+    from filestore.storage.recovery import Decision
     from filestore.storage.scan import Scan
     from filestore.storage.upkeep import Purge
 
