@@ -15,6 +15,7 @@ import pytest
 
 from filestore import FileStore
 from filestore.errors import DatasetNameError, FilestoreError, RequestError, StorageError
+from filestore.storage.files import Disk
 from tests.conftest import snapshot
 
 
@@ -310,3 +311,34 @@ def test_a_file_that_nobody_would_read_is_not_written(store: FileStore, monkeypa
         with pytest.raises(RequestError, match="larger than"):
             store.bulk_insert_datapoints(dataset_name="large", datapoints=items)
     assert store.list_datapoints(dataset_name="large") == []
+
+
+def test_what_is_written_just_below_the_largest_size_is_read(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in ("files", "journal"):
+        monkeypatch.setattr(f"filestore.storage.{room}.MOST_BYTES", 100_000)
+    written, refused = [], 0
+    for length in range(99_000, 100_500, 7):
+        try:
+            written += insert(store, {**chat(), "input": {"system": "a" * length, "messages": []}})
+        except RequestError:
+            refused += 1
+    assert len(written) > 10
+    assert refused > 10
+    new = FileStore(store.root)
+    assert {datapoint.id for datapoint in new.list_datapoints(dataset_name="demo", limit=1000)} >= set(written)
+    for one in written:
+        assert new.get_datapoint(dataset_name="demo", datapoint_id=one).id == one
+
+
+def test_a_file_larger_than_any_of_ours_is_read_no_further(store: FileStore) -> None:
+    [one] = insert(store)
+    with (store.root / "demo" / f"{one}.json").open("ab") as file:
+        file.truncate(513 * 2**20)
+    with pytest.raises(OSError, match="larger than 512 MiB"):
+        Disk().read_unchecked(str(store.root / "demo" / f"{one}.json"))
+    for look in (
+        lambda: store.get_datapoint(dataset_name="demo", datapoint_id=one),
+        lambda: FileStore(store.root).list_datapoints(dataset_name="demo"),
+    ):
+        with pytest.raises(FilestoreError, match="larger than 512 MiB"):
+            look()

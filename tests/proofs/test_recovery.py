@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from filestore import FileStore
 from filestore.datapoint import ChatDatapoint
 from filestore.errors import RecoveryNeededError
+from filestore.storage.files import MOST_BYTES
 from tests.proofs.audit import internals
 from tests.proofs.faults import Fault, NotingDisk
 from tests.proofs.scenes import (
@@ -78,6 +80,15 @@ def test_hand_edit_before_recovery_stays_and_the_staged_version_becomes_a_draft(
     draft = path.with_name(f"recovered-{path.name}")
     assert b"Dear Zoe" in draft.read_bytes()
     assert internals(root) == {".gitignore", DATASET, f"{DATASET}/seq", OTHER, f"{OTHER}/seq"}
+
+
+def test_a_file_that_grew_too_large_to_be_read_before_recovery_stays_too(tmp_path: Path) -> None:
+    _, root, path = interrupt_put(tmp_path)
+    os.truncate(path, MOST_BYTES + 1)
+    open_store(root).recover()
+    assert path.stat().st_size == MOST_BYTES + 1
+    assert b"Dear Zoe" in path.with_name(f"recovered-{path.name}").read_bytes()
+    assert not pending(root).exists()
 
 
 def test_recovered_draft_never_replaces_another(tmp_path: Path) -> None:
