@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import get_args
 
@@ -17,7 +19,7 @@ from filestore.gateway.access import AccessPolicy, make_policy
 from filestore.gateway.app import Application, LegacyWire
 from filestore.gateway.server import Server
 
-__all__ = ["serve"]
+__all__ = ["serve", "stopped_by_signals"]
 
 _WRITE_ROOMS = ("filelock", "filestore.requests_legacy", "filestore.requests_v1", "filestore.schema.compiled")
 """What the store loads at its first write: a gateway has it ready before the first client waits for it."""
@@ -93,12 +95,9 @@ def serve(
     app = Application(settings.open_store(watch=watch), legacy_wire)
     policy = _policy(host, port, api_key, no_auth, allow_host, allow_origin)
     server = Server(app, host=host, port=port, policy=policy)
-    _stop_on_signals(server)
-    try:
+    with stopped_by_signals(server):
         click.echo(f"Listening on {server.url}")
         server.serve_forever()
-    finally:
-        server.shutdown()
 
 
 def _policy(
@@ -115,10 +114,19 @@ def _policy(
         raise click.UsageError(str(error)) from error
 
 
-def _stop_on_signals(server: Server) -> None:
+@contextmanager
+def stopped_by_signals(server: Server) -> Iterator[None]:
+    """Let ^C and SIGTERM end what the server does, and shut it down in the end."""
+
     def stop(number: int, frame: object) -> None:
         server.request_stop()
         signal.signal(number, signal.SIG_DFL)  # the next one does not wait for running requests
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    signal.set_wakeup_fd(server.wakeup_fd, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        server.shutdown()

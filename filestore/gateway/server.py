@@ -74,6 +74,11 @@ class Server:
                 if self._listener in ready and self._wait_for_room():
                     self._accept()
 
+    @property
+    def wakeup_fd(self) -> int:
+        """What `signal.set_wakeup_fd` takes, until `shutdown`: a signal just before a wait would be heard after it."""
+        return self._wake_writer.fileno()
+
     def request_stop(self) -> None:
         """Make `serve_forever` return soon; takes no lock, so that a signal handler may call it."""
         self._state.stopping = True

@@ -1,0 +1,52 @@
+"""The law of signals: one is never lost, however close before the wait for the next connection it comes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.effort import choose, count
+
+STOPS = choose(300, 20_000)
+SERVE_AND_STOP = """
+import os, random, signal, socket, sys, threading, time
+from filestore import FileStore
+from filestore.cli.serve import stopped_by_signals
+from filestore.gateway.app import Application
+from filestore.gateway.server import Server
+
+REQUEST = b"GET /status HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n"
+app = Application(FileStore(sys.argv[1], durable=False))
+
+def stop_after_answer(server, is_over):
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(REQUEST)
+        client.recv(1000)
+        moment = time.perf_counter() + random.random() * 0.0003
+        while time.perf_counter() < moment:
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        if not is_over.wait(10):
+            print("a signal was lost")
+            server.request_stop()
+
+for number in range(int(sys.argv[2])):
+    server, is_over = Server(app), threading.Event()
+    person = threading.Thread(target=stop_after_answer, args=(server, is_over))
+    with stopped_by_signals(server):
+        person.start()
+        server.serve_forever()
+        is_over.set()
+        person.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of POSIX")
+def test_a_gateway_hears_each_signal_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SERVE_AND_STOP, str(tmp_path), str(STOPS)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    count("gateways stopped by a signal", STOPS)
