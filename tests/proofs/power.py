@@ -190,7 +190,7 @@ class Recorder:
         self._forget(path)
 
     def fsync(self, descriptor: int) -> None:
-        os.fsync(descriptor)
+        """Answer at once, as the power goes in the model alone."""
         self.log.append(Sync(self._open[descriptor][0]))
 
     def syncfs(self, descriptor: int) -> int:

@@ -52,6 +52,7 @@ def put_body(text: str) -> dict[str, Any]:
 
 
 def everything(store: FileStore) -> list[Datapoint]:
+    age(store.root)
     return store.list_datapoints(dataset_name=DATASET, limit=EVERYTHING)
 
 
@@ -236,6 +237,7 @@ def make_scene(name: str, directory: Path) -> Scene:
         ids = insert(store, [chat("Ann"), chat("Bea"), extraction("Bob"), chat("Bix")])
         store.delete_datapoint(dataset_name=DATASET, datapoint_id=ids[0])
         insert(store, [chat("Oda"), extraction("Ole")], OTHER)
+        age(template)
         store.delete_datapoint(dataset_name=OTHER, datapoint_id=store.list_datapoints(dataset_name=OTHER)[0].id)
     age(template)
     shutil.copytree(template, clean)
@@ -259,7 +261,6 @@ def assert_next_write_works(scene: Scene, root: Path, expected: Seen, store: Fil
     store = store or open_store(root, now=NOW + timedelta(hours=2))
     ids = insert(store, [chat("next")])
     ids += insert(store, [chat("next")], COPIES)
-    age(root)
     seen = scene.observe(store)
     live, copies = ([one for one in found if one.id not in ids] for found in (seen.live, seen.copies))
     assert Seen(live, copies, seen.known) == expected

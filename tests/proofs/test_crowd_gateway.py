@@ -29,7 +29,7 @@ Scene = tuple[list[GatewayDoor], list[str], Mailbox]
 CLIENTS = 200
 WRITERS = 50
 READS = choose(3, 30)
-ROUNDS = choose(2, 12)
+ROUNDS = choose(1, 12)
 PLACE = f"/datasets/{DATASET}/datapoints"
 BULK = f"{PLACE}/bulk"
 

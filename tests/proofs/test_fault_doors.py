@@ -27,7 +27,6 @@ from tests.proofs.faults import NEVER, Stopped
 from tests.proofs.scenes import (
     DATASET,
     Scene,
-    age,
     assert_next_write_works,
     everything,
     existing,
@@ -167,7 +166,6 @@ def test_a_fault_in_a_request_is_answered_by_what_was_done_or_by_5xx_in_words(
                 assert_told(json.loads(text)["error"], system, blow)
                 seen = after if "is committed but" in text else scene.before
                 assert scene.observe(store) == seen, f"{system.struck}: {text}"
-                age(root)
                 assert scene.observe(open_read_only(root)) == seen
                 assert_next_write_works(scene, root, seen)
         if system.struck is not None:

@@ -28,7 +28,7 @@ from tests.proofs.effort import choose, count
 from tests.proofs.gateways import gateway
 from tests.proofs.wire import ITEM, guarded, request, send, status_of
 
-SIZE = choose(12, 100) * 2**20 - 1000
+SIZE = choose(6, 100) * 2**20 - 1000
 MOST_MIB = 2500
 """Of memory that a gateway may have taken in the end: far less than the worst body would need if it were read."""
 

@@ -186,7 +186,7 @@ def insert_others(root: Path) -> None:
 def test_what_takes_too_long_is_refused_and_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(allowance, "SECONDS", choose(1, 6) / 2)
+    monkeypatch.setattr(allowance, "SECONDS", choose(1, 12) / 4)
     monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 0.1)
     insert_others(tmp_path)
     before = snapshot(tmp_path)
@@ -326,8 +326,8 @@ def test_a_larger_schema_has_more_time_to_be_compiled(monkeypatch: pytest.Monkey
 
 
 def test_a_schema_that_was_forgotten_has_no_more_time_in_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allowance, "SECONDS", 0.5)
-    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 50)
+    monkeypatch.setattr(allowance, "SECONDS", 0.1)
+    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 30)
     monkeypatch.setattr(compiled, "_recent", Recent(compiled._compile, 0))
     texts = [compact(wide_schema(title)) for title in "ab"]
     with limited(), pytest.raises(SchemaTimeoutError):

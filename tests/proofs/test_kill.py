@@ -171,7 +171,7 @@ def feed(process: subprocess.Popen[str], text: str) -> None:
 # --- the gateway
 
 CLIENTS = 4
-STORES = choose(2, 40)
+STORES = choose(1, 40)
 LIVES = 3
 """How many gateways serve one store, each after the last one was killed, before anything else looks after it."""
 CONFIG = """

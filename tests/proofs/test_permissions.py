@@ -23,8 +23,9 @@ import pytest
 
 from filestore import FileStore
 from filestore.errors import FilestoreError
-from tests.proofs.effort import count
+from tests.proofs.effort import choose, count
 from tests.proofs.processes import Mailbox, receive, running
+from tests.proofs.scenes import age
 
 if sys.platform == "win32":
     pytest.skip("Windows has other permissions", allow_module_level=True)
@@ -91,7 +92,7 @@ def test_everything_that_a_store_makes_has_what_the_umask_leaves(tmp_path: Path,
 
 
 @pytest.mark.parametrize("bits", UMASKS, ids=oct)
-@pytest.mark.parametrize("mode", MODES, ids=oct)
+@pytest.mark.parametrize("mode", MODES[:: choose(2, 1)], ids=oct)
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_file_is_replaced_by_one_of_its_permissions(tmp_path: Path, mode: int, bits: int, number: int) -> None:
     store = FileStore(tmp_path, durable=False)
@@ -101,6 +102,7 @@ def test_a_file_is_replaced_by_one_of_its_permissions(tmp_path: Path, mode: int,
         path.chmod(mode)
     with umask(bits):
         store.update_datapoints_metadata(dataset_name="d", requests=[{"id": str(one), "name": "n"} for one in ids])
+        age(tmp_path)
         [changed] = store.list_datapoints(dataset_name="d", limit=1)
     assert changed.to_dict()["name"] == "n"
     assert [permissions(path) for path in paths] == [mode] * number

@@ -30,7 +30,7 @@ from tests.proofs.scenes import age, chat, extraction, open_read_only, open_stor
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DATASETS = ("cases", "copies")
 EVERYTHING = 10**9
-LOSSES = choose(4, 24)
+LOSSES = choose(3, 24)
 """How many trees are made, at the most, for each moment at which the power goes."""
 MOMENTS = choose(1, 10) / 10
 """The share of such moments."""
@@ -41,6 +41,7 @@ State = dict[str, list[Datapoint]]
 
 
 def observe(store: FileStore) -> State:
+    age(store.root)
     return {name: store.list_datapoints(dataset_name=name, limit=EVERYTHING) for name in DATASETS}
 
 
@@ -161,11 +162,9 @@ def assert_holds(root: Path, allowed: list[State]) -> None:
     assert seen in allowed, "a reader that cannot write sees what never was"
     store = open_store(root, now=NOW + timedelta(days=1))
     store.recover()
-    age(root)
     assert observe(store) == seen, "recovery changes what readers saw"
     for name in DATASETS:
         [new] = store.bulk_insert_datapoints(dataset_name=name, datapoints=[chat("next")])
-        age(root)
         assert [one for one in observe(store)[name] if one.id != new] == seen[name]
     for name in DATASETS:
         assert {path.name for path in (root / ".filestore" / name).iterdir()} == {"lock", "seq"}
@@ -228,7 +227,6 @@ def test_a_change_of_which_the_empty_directory_alone_came_back_is_over(tmp_path:
     insert(open_store(root), chat("Ann"))
     after = observe(open_store(root))
     (root / ".filestore" / "cases" / "pending").mkdir()
-    age(root)
     assert_holds(root, [after])
     assert before != after
 

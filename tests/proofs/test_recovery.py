@@ -182,14 +182,12 @@ def test_head_moved_before_recovery_stops_writes_and_no_reader(insertion: Scene,
 
 def test_recover_apply_completes_the_change_at_another_head(insertion: Scene, moved: Path) -> None:
     assert open_store(moved).recover("apply") == [DATASET]
-    age(moved)
     assert everything(open_read_only(moved)) == insertion.after.live
     assert_next_write_works(insertion, moved, insertion.after)
 
 
 def test_recover_discard_gives_the_change_up_at_another_head(insertion: Scene, moved: Path) -> None:
     assert open_store(moved).recover("discard") == [DATASET]
-    age(moved)
     assert everything(open_read_only(moved)) == insertion.before.live
     assert_next_write_works(insertion, moved, insertion.before)
 
@@ -210,7 +208,6 @@ def test_recovery_finds_a_dataset_whose_directory_is_gone(insertion: Scene, move
         insert(open_store(moved), [chat("late")])
     assert open_store(moved).recover("discard") == [DATASET]
     [new] = insert(open_store(moved), [chat("next")])
-    age(moved)
     assert [one.id for one in everything(open_store(moved))] == [new]
     assert_clean(moved)
 
