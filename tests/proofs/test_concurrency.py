@@ -11,10 +11,11 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -445,35 +446,38 @@ class EditorBesideDisk(Disk):
         self.save("staged" if ".filestore" in path else "", f"{path}-{self.path.name}")
 
 
-@pytest.mark.parametrize("moment", ["read", "staged"])
-@pytest.mark.parametrize("count", [1, 2], ids=["one-file", "batch"])
-def test_hand_edit_saved_during_an_update_is_kept_by_it(
-    edited: tuple[FileStore, uuid.UUID, Path], moment: str, count: int
-) -> None:
+Beside = tuple[FileStore, list[str]]
+
+
+@pytest.fixture
+def edited_beside(edited: tuple[FileStore, uuid.UUID, Path], request: pytest.FixtureRequest) -> Iterator[Beside]:
+    """A store beside which a person saves the edited file, and the ids to change: the file's, and some others."""
+    moment, number = request.param
     store, target, path = edited
     beside = FileStore(store.root)
     disk = beside._datasets._disk = EditorBesideDisk(moment=moment, path=path)
-    others = [one.id for one in everything(store) if one.id != target][: count - 1]
-    requests = [{"id": str(one), "name": "renamed"} for one in (target, *others)]
-    beside.update_datapoints_metadata(dataset_name=DATASET, requests=requests)
+    others = [one.id for one in everything(store) if one.id != target][: number - 1]
+    yield beside, [str(one) for one in (target, *others)]
     assert disk.saved
-    updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=target)
+
+
+SAVES = pytest.mark.parametrize("edited_beside", list(product(["read", "staged"], [1, 2])), indirect=True, ids=str)
+
+
+@SAVES
+def test_hand_edit_saved_during_an_update_is_kept_by_it(edited_beside: Beside) -> None:
+    store, ids = edited_beside
+    store.update_datapoints_metadata(dataset_name=DATASET, requests=[{"id": one, "name": "renamed"} for one in ids])
+    updated = FileStore(store.root).get_datapoint(dataset_name=DATASET, datapoint_id=ids[0])
     assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
 
 
-@pytest.mark.parametrize("moment", ["read", "staged"])
-@pytest.mark.parametrize("count", [1, 2], ids=["one", "batch"])
-def test_hand_edit_saved_before_a_successor_takes_over_is_kept_by_it(
-    edited: tuple[FileStore, uuid.UUID, Path], moment: str, count: int
-) -> None:
-    store, target, path = edited
-    beside = FileStore(store.root)
-    disk = beside._datasets._disk = EditorBesideDisk(moment=moment, path=path)
-    others = [one.id for one in everything(store) if one.id != target][: count - 1]
-    requests = [{"type": "chat", "id": str(one), "tags": {"by": "patch"}} for one in (target, *others)]
-    successor, *_ = beside.update_datapoints(dataset_name=DATASET, requests=requests)
-    assert disk.saved
-    updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=successor)
+@SAVES
+def test_hand_edit_saved_before_a_successor_takes_over_is_kept_by_it(edited_beside: Beside) -> None:
+    store, ids = edited_beside
+    requests = [{"type": "chat", "id": one, "tags": {"by": "patch"}} for one in ids]
+    successor, *_ = store.update_datapoints(dataset_name=DATASET, requests=requests)
+    updated = FileStore(store.root).get_datapoint(dataset_name=DATASET, datapoint_id=successor)
     assert (updated.tags, text_of(updated)) == ({"by": "patch"}, "hand 3")
 
 

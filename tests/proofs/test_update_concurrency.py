@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -132,38 +132,36 @@ def test_of_batches_that_share_a_datapoint_one_happens_completely_and_the_others
             assert store.delete_dataset(dataset_name=DATASET) == len(live)
 
 
-def test_an_update_and_a_delete_of_one_datapoint_never_both_happen(tmp_path: Path) -> None:
-    store = FileStore(tmp_path, durable=False)
-    with crew(tmp_path, 2) as mailboxes:
+def iter_races(
+    store: FileStore, method: str, arguments: Callable[[uuid.UUID], dict[str, Any]]
+) -> Iterator[tuple[uuid.UUID, Any, Any]]:
+    """Have a datapoint updated and, at once, something else done to it; yield it, and what both answered."""
+    with crew(store.root, 2) as mailboxes:
         for number in range(ROUNDS):
             [target] = insert(store, [chat("text")])
-            orders: list[tuple[str, dict[str, Any]]] = [
-                ("update_datapoints", {"requests": [change(target, "update")]}),
-                ("delete_datapoint", {"datapoint_id": target}),
-            ]
+            update = {"requests": [change(target, "update")]}
+            orders = [("update_datapoints", update), (method, arguments(target))]
             turn = 1 if number % 2 else -1
-            updated, deleted = at_once(mailboxes, orders[::turn])[::turn]
-            assert (updated == "gone") == (deleted == 1)
-            live = [datapoint.id for datapoint in everything(store)]
-            assert live == ([] if updated == "gone" else updated)
+            updated, other = at_once(mailboxes, orders[::turn])[::turn]
+            yield target, updated, other
             store.delete_dataset(dataset_name=DATASET)
+
+
+def test_an_update_and_a_delete_of_one_datapoint_never_both_happen(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, durable=False)
+    for _, updated, deleted in iter_races(store, "delete_datapoint", lambda target: {"datapoint_id": target}):
+        assert (updated == "gone") == (deleted == 1)
+        live = [datapoint.id for datapoint in everything(store)]
+        assert live == ([] if updated == "gone" else updated)
 
 
 def test_a_rename_that_succeeds_beside_an_update_is_kept_by_the_successor(tmp_path: Path) -> None:
     store = FileStore(tmp_path, durable=False)
-    with crew(tmp_path, 2) as mailboxes:
-        for number in range(ROUNDS):
-            [target] = insert(store, [chat("text")])
-            orders: list[tuple[str, dict[str, Any]]] = [
-                ("update_datapoints", {"requests": [change(target, "update")]}),
-                ("update_datapoints_metadata", {"requests": [{"id": str(target), "name": "renamed"}]}),
-            ]
-            turn = 1 if number % 2 else -1
-            updated, renamed = at_once(mailboxes, orders[::turn])[::turn]
-            [live] = everything(store)
-            assert ([live.id], live.replaces) == (updated, target)
-            assert live.name == (None if renamed == "gone" else "renamed")
-            store.delete_dataset(dataset_name=DATASET)
+    rename = lambda target: {"requests": [{"id": str(target), "name": "renamed"}]}  # noqa: E731
+    for target, updated, renamed in iter_races(store, "update_datapoints_metadata", rename):
+        [live] = everything(store)
+        assert ([live.id], live.replaces) == (updated, target)
+        assert live.name == (None if renamed == "gone" else "renamed")
 
 
 @pytest.mark.parametrize("method", ["update_datapoints", "update_datapoints_metadata"])
