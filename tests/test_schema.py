@@ -309,6 +309,13 @@ def test_a_mistake_where_nothing_is_applied_does_no_harm(schema: JSONValue, valu
     assert ask_ours(schema, value) == ask_oracle(schema, value) != COMPILES_NOT
 
 
+BESIDE: dict[str, JSONValue] = {
+    "properties": {"a": {"$ref": "w"}},
+    "$defs": {"c": {"$id": "w", "type": "string"}},
+}
+"""A schema that refers to a part of its own by a relative id."""
+
+
 @cases(
     ({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": {"type": "string"}}}, [1, "a"]),
     ({"$ref": "#/properties/a", "properties": {"a": {"type": "string"}}}, [1]),
@@ -319,6 +326,9 @@ def test_a_mistake_where_nothing_is_applied_does_no_harm(schema: JSONValue, valu
     ({"$id": "http://x/y", "properties": {"a": {"$ref": "y"}}, "type": "object"}, [{"a": 1}, {"a": {}}]),
     ({"$defs": {"b": {"$id": "http://z/b", "type": "string"}}, "allOf": [{"$ref": "http://z/b"}]}, [1]),
     ({"$schema": DRAFT7, "definitions": {"b": {"$id": "#b", "type": "string"}}, "allOf": [{"$ref": "#b"}]}, [1]),
+    ({"$id": "http://x/y/", "$ref": "#/$defs/b", "$defs": {"b": {**BESIDE, "$id": "z/"}}}, [{"a": 1}, {"a": "b"}]),
+    ({"$id": "http://x/y/", "$ref": "z/", "$defs": {"b": {**BESIDE, "$id": "z/"}}}, [{"a": 1}, {"a": "b"}]),
+    ({"properties": {"b": {"$ref": "#/$defs/b"}}, "$defs": {"b": {**BESIDE, "$id": "z/"}}}, [{"b": {"a": 1}}]),
     ({"$schema": DRAFT4, "definitions": {"b": {"id": "urn:b", "type": "string"}}, "not": {"$ref": "urn:b"}}, [1, ""]),
     ({"$ref": DRAFT202012}, [{"type": 5}, {"type": "null"}, 5]),
     ({"$schema": DRAFT7, "$ref": DRAFT7}, [{"type": 5}]),

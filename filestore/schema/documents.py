@@ -58,20 +58,18 @@ class _Check:
         """Check that all documents that are referred to are known, also where nothing applies the reference."""
         if not isinstance(schema, dict):
             return
-        resolver = resolver.in_subresource(self.draft.specification.create_resource(schema))
         reference = schema.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):
             _check_uri(reference)
             _look_up(resolver, reference, urldefrag(reference).url)
         for subschema in self.draft.iter_subschemas(schema):
-            self.check_outward(subschema, resolver)
+            self.check_outward(subschema, self._enter(subschema, resolver))
 
     def check_applied(self, schema: Any, resolver: Any) -> None:
         """Check what is applied: that its references lead to schemas, and its patterns are some."""
         if not isinstance(schema, dict) or id(schema) in self.applied:
             return
         self.applied.add(id(schema))
-        resolver = resolver.in_subresource(self.draft.specification.create_resource(schema))
         for keyword in ("$ref", "$dynamicRef"):
             if keyword in schema and keyword in self.draft.own:
                 _check_uri(schema[keyword])
@@ -81,7 +79,13 @@ class _Check:
         for pattern in (*([schema["pattern"]] if "pattern" in schema else ()), *schema.get("patternProperties", ())):
             compile_pattern(pattern)
         for subschema in self.draft.iter_applied(schema):
-            self.check_applied(subschema, resolver)
+            self.check_applied(subschema, self._enter(subschema, resolver))
+
+    def _enter(self, subschema: Any, resolver: Any) -> Any:
+        """Return a resolver at a subschema's own id; one that has followed a reference is there already."""
+        if not isinstance(subschema, dict):
+            return resolver
+        return resolver.in_subresource(self.draft.specification.create_resource(subschema))
 
     def _check_target(self, target: Any) -> None:
         schema = target.contents
