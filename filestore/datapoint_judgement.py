@@ -169,20 +169,20 @@ def _clip(reason: str) -> str:
 
 
 def _iter_json_output(value: JSONObject, datapoint: JsonDatapoint) -> Iterator[Issue]:
+    output, raw = value.get("output"), value.get("output_raw")
+    raw_place: Pointer = ("output_raw",)
+    if datapoint.output is not None and datapoint.output["parsed"] is None and output is not None:
+        output, raw, raw_place = None, _at(output, ("raw",)), ("output", "raw")  # of a draft that is a v1 request
+    if output is not None and isinstance(raw, str) and not is_same(read_raw(raw), output):
+        message = "`output` counts and this says something else: remove it, or write the same."
+        yield Issue("raw-output-disagrees", message, ("output_raw",))
     try:
         compile_schema(datapoint.output_schema)
     except SchemaCompileError as error:
         yield Issue("bad-schema", f"The output schema is no JSON Schema: {error}.", ("output_schema",))
         return
-    output, raw = value.get("output"), value.get("output_raw")
-    raw_place: Pointer = ("output_raw",)
-    if datapoint.output is not None and datapoint.output["parsed"] is None and output is not None:
-        output, raw, raw_place = None, _at(output, ("raw",)), ("output", "raw")  # of a draft that is a v1 request
     if output is not None:
         yield from _iter_mismatches(datapoint.output_schema, output, ("output",), "output-mismatch")
-        if isinstance(raw, str) and not is_same(read_raw(raw), output):
-            message = "`output` counts and this says something else: remove it, or write the same."
-            yield Issue("raw-output-disagrees", message, ("output_raw",))
     elif isinstance(raw, str):
         yield from _iter_raw_mismatches(datapoint.output_schema, raw, raw_place)
 

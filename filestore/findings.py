@@ -151,6 +151,7 @@ _STORE = _errors(
     edited_and_deleted="A datapoint was edited and deleted at once, on two branches that were merged.",
     same_name="Two live datapoints of a dataset have the same name.",
     same_content="Two live datapoints of a dataset say the same.",
+    wrong_suffix="A file whose name nearly ends in `.json`, so that nothing reads it.",
     windows_name="A file name that Windows does not allow.",
     not_canonical="The file is spelled in another way than the store would.",
     unfinished_change="A change was interrupted, and will be completed by the next write.",

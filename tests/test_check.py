@@ -223,6 +223,11 @@ def say_twice(root: Path) -> str:
     return new.relative_to(root).as_posix()
 
 
+def write_another_suffix(root: Path) -> str:
+    (root / DATASET / "case.json.txt").write_text("{}", encoding="utf-8")
+    return f"{DATASET}/case.json.txt"
+
+
 def name_for_no_windows(root: Path) -> str:
     shutil.copy(live(root), root / DATASET / "what?.json")
     return f"{DATASET}/what?.json"
@@ -256,6 +261,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], str], str, set[str]]] = {
     "replaced-and-deleted": (replace_and_delete, "edited-and-deleted", set()),
     "name-twice": (name_twice, "same-name", set()),
     "content-twice": (say_twice, "same-content", set()),
+    "another-suffix": (write_another_suffix, "wrong-suffix", set()),
     "windows": (name_for_no_windows, "windows-name", {"draft"}),
     "interrupted": (interrupt, "unfinished-change", set()),
 }

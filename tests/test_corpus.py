@@ -30,6 +30,7 @@ OF_DATASETS = {
     *("invalid-config", "unreadable", "link", "altered-schema", "altered-attachment", "wrong-id", "wrong-directory"),
     *("misplaced-tombstone", "two-successors", "case-collision", "draft", "unused-schema", "unused-attachment"),
     *("orphan-tombstone", "future-id", "edited-and-deleted", "same-name", "same-content", "windows-name"),
+    "wrong-suffix",
     "unfinished-change",
 }
 """Codes that take more than one file to be told; `test_check.py` has them."""

@@ -19,6 +19,7 @@ __all__ = ["Names", "find_names"]
 _FOR_WINDOWS = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|[. ]\Z|\A(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.|\Z)', re.IGNORECASE
 )
+_NEARLY_JSON = re.compile(r"\.json(?:c|5|\.txt)?\Z", re.IGNORECASE)
 _SKEW = timedelta(minutes=5)
 """The clock of another machine may be ahead by so much."""
 
@@ -55,6 +56,9 @@ def find_names(disk: Disk, layout: DatasetLayout, now: datetime) -> Names:
     for name in sorted(disk.iter_names(layout.path)):
         if name.endswith(".json"):
             _sort_in(names, name, disk, layout, now)
+        elif _NEARLY_JSON.search(name) and not name.startswith("."):
+            message = "Nothing reads a file of this name: let it end in `.json`."
+            names.findings.append(Finding(f"{layout.directory}/{name}", 1, 1, "wrong-suffix", message))
     folded: dict[str, str] = {}
     for name in [*names.datapoints, *names.drafts]:
         other = folded.setdefault(fold_dataset_name(name), name)

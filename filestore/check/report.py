@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from filestore.codec import JSONValue
 from filestore.findings import Finding, Severity
+from filestore.texts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +55,8 @@ def render_summary(counts: Counter[Severity], files: int) -> str:
     '1 error, 0 warnings in 52 files'
     """
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
-    words = (_counted(errors, "error"), _counted(warnings, "warning"), _counted(files, "file"))
+    words = (counted(errors, "error"), counted(warnings, "warning"), counted(files, "file"))
     return "{}, {} in {}".format(*words)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 # --- GitHub

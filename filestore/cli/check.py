@@ -65,8 +65,9 @@ def check(
     told = [(root, finding) for root, finding in found if is_told(finding.code)]
     chosen = format or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
     _tell(told, files, chosen)
-    if not files and not paths:
-        click.echo("There are no datapoints in this directory; --root names another store.", err=True)
+    if not files:
+        where = "there" if paths else "in this directory"
+        click.echo(f"There are no datapoints {where}; --root names another store.", err=True)
     if any(finding.severity == "error" for _, finding in told):
         raise click.exceptions.Exit(1)
 
@@ -162,6 +163,14 @@ def _tell(told: Sequence[tuple[Path, Finding]], files: int, format: str) -> None
         click.echo(one_line(line))  # a newline in a file name would begin another command
     click.echo(report.render_summary(report.count_severities(findings), files), err=True)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if format == "github" and summary:
-        with open(summary, "a", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
-            file.write(report.render_table(findings, files, show))
+    if is_github and summary:
+        _append(summary, report.render_table(findings, files, show))
+
+
+def _append(path: str, text: str) -> None:
+    """Append to a file that is no reason to fail: all that is in it was told already."""
+    try:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+            file.write(text)
+    except OSError as error:
+        click.echo(f"The summary was not written: {escape_controls(path)}: {error.strerror}", err=True)

@@ -14,6 +14,7 @@ from filestore.cli.settings import Settings, dataset_argument, examples
 from filestore.cli.terminal import escape_controls, one_line
 from filestore.ids import is_file_name
 from filestore.storage.initialize import initialize
+from filestore.texts import counted
 
 if TYPE_CHECKING:
     from filestore.storage.recovery import Decision
@@ -73,12 +74,14 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
     """Remove the files of deleted datapoints for good.
 
     Schemas and attached files that nothing uses any more go with them. They can then not be restored from the store;
-    what was committed is still in git's history. Asks first on a
-    terminal, unless told not to. Prints the ids of the datapoints.
+    what was committed is still in git's history. Asks first on a terminal, unless told not to. Prints the ids of the
+    datapoints.
     """
     from filestore.storage.upkeep import Purge
 
     store = settings.open_store()
+    if dataset not in store.dataset_names():
+        click.echo(f"There is no dataset '{one_line(dataset)}'.", err=True)
     found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
     if not dry_run and found != Purge([], [], []) and not yes and not confirm(f"Remove {_counted(found)} for good?"):
         click.echo("Nothing was removed.", err=True)
@@ -92,24 +95,28 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
 
 
 def _counted(purge: Purge) -> str:
-    return f"{len(purge.datapoints)} datapoints, {len(purge.schemas)} schemas, {len(purge.files)} files"
+    numbers = {"datapoint": len(purge.datapoints), "schema": len(purge.schemas), "file": len(purge.files)}
+    return ", ".join(counted(number, noun) for noun, number in numbers.items())
 
 
 @click.command(epilog=examples("filestore recover --apply"))
-@click.option("--apply", "decision", flag_value="apply", help="Carry out what was interrupted.")
+@click.option("--apply", "is_applied", is_flag=True, help="Carry out what was interrupted.")
 @click.option(
     "--discard",
-    "decision",
-    flag_value="discard",
+    "is_discarded",
+    is_flag=True,
     help="Give up what was interrupted at another commit; what fits this one is completed.",
 )
 @click.pass_obj
-def recover(settings: Settings, decision: Decision | None) -> None:
+def recover(settings: Settings, is_applied: bool, is_discarded: bool) -> None:
     """Complete changes that a crash interrupted.
 
     The next write does so by itself, unless the git repository has moved to another commit in between: then a person
     must say whether the change still fits. Prints the names of the datasets that had one.
     """
+    if is_applied and is_discarded:
+        raise click.UsageError("Either --apply or --discard: a change is completed or given up.")
+    decision: Decision | None = "apply" if is_applied else "discard" if is_discarded else None
     names = settings.open_store().recover(decision)
     for name in names:
         click.echo(one_line(name))
