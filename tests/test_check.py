@@ -322,6 +322,16 @@ def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env={**clean, **environment}, check=False)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows allows no such name")
+def test_a_path_is_told_on_one_line_as_it_is(root: Path) -> None:
+    shutil.copy(live(root), root / DATASET / "two  spaces\nand a line.json")
+    shown = rf"{DATASET}/two  spaces\x0aand a line.json"
+    done = run("--root", root, "check", "--select", "draft")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [str(root / shown)]
+    done = run("--root", root, "fmt", "--adopt")
+    assert [line.split(" -> ")[0] for line in done.stdout.splitlines()] == [str(root / shown)]
+
+
 def test_text_is_path_line_column_severity_code_and_message(root: Path) -> None:
     path = live(root)
     path.write_text(path.read_text().replace('"role": "user"', '"role": "usr"', 1))

@@ -307,7 +307,7 @@ def test_check_writes_nothing_and_lists_what_would_change(root: Path) -> None:
     before = states(root)
     result = run(root, "fmt", "--check")
     assert (result.exit_code, result.stdout) == (1, f"{path}\n")
-    assert result.stderr == "1 would be formatted, 1 fine already, 1 drafts\n"
+    assert result.stderr == "1 would be formatted, 1 fine already, 1 draft\n"
     assert states(root) == before
     run(root, "fmt")
     assert run(root, "fmt", "--check").exit_code == 0

@@ -16,7 +16,7 @@ import click
 from filestore.cli.output import print_json
 from filestore.cli.settings import Settings, examples
 from filestore.cli.targets import find_places, show_path
-from filestore.cli.terminal import escape_controls, one_line
+from filestore.cli.terminal import escape_breaks, escape_controls
 
 if TYPE_CHECKING:
     from filestore.cli.targets import Place
@@ -160,7 +160,7 @@ def _tell(told: Sequence[tuple[Path, Finding]], files: int, format: str) -> None
     is_github = format == "github"
     lines = report.iter_commands(findings, show) if is_github else (report.render_line(one, show) for one in findings)
     for line in lines:
-        click.echo(one_line(line))  # a newline in a file name would begin another command
+        click.echo(escape_breaks(line))  # a newline in a file name would begin another command
     click.echo(report.render_summary(report.count_severities(findings), files), err=True)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if is_github and summary:

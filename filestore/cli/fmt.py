@@ -9,10 +9,11 @@ import click
 
 from filestore.cli.settings import Settings, examples
 from filestore.cli.targets import Target, find_targets, show_path
-from filestore.cli.terminal import escape_controls
+from filestore.cli.terminal import escape_breaks, escape_controls
 from filestore.formatting.batches import format_dataset
 from filestore.formatting.files import Options, Outcome, State
 from filestore.ids import is_file_name
+from filestore.texts import counted
 
 __all__ = ["fmt"]
 
@@ -81,18 +82,18 @@ class _Report:
     def tell(self, target: Target, outcome: Outcome) -> None:
         """Tell of one file."""
         self._counts[outcome.state] += 1
-        path = show_path(target.store.root, outcome.path)
+        path = escape_breaks(show_path(target.store.root, outcome.path))
         if outcome.error is not None:
             error = outcome.error
             click.echo(escape_controls(f"{path}:{error.line}:{error.column}: {error.reason}"), err=True)
         elif outcome.is_change and self._diff:
             _print_diff(path, outcome)
         elif outcome.state is State.ADOPTED and not self._check:
-            click.echo(escape_controls(f"{path} -> {show_path(target.store.root, outcome.new_path)}"))
+            click.echo(f"{path} -> {show_path(target.store.root, outcome.new_path)}")
         elif outcome.is_change:
-            click.echo(escape_controls(path))
+            click.echo(path)
         elif outcome.state is State.DRAFT and target.names is not None:
-            click.echo(escape_controls(f"{path} is a draft and stays as it is; --adopt makes it a datapoint"), err=True)
+            click.echo(f"{path} is a draft and stays as it is; --adopt makes it a datapoint", err=True)
 
     def finish(self) -> None:
         """Count, and set the exit code."""
@@ -103,7 +104,7 @@ class _Report:
             parts.append(f"{counts[State.ADOPTED]} {would}adopted")
         parts.append(f"{counts[State.UNCHANGED]} fine already")
         if counts[State.DRAFT]:
-            parts.append(f"{counts[State.DRAFT]} drafts")
+            parts.append(counted(counts[State.DRAFT], "draft"))
         if counts[State.UNREADABLE]:
             parts.append(f"{counts[State.UNREADABLE]} left as they are: see above")
         click.echo(", ".join(parts), err=True)

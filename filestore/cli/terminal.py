@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["display_width", "escape_controls", "one_line", "shorten"]
+__all__ = ["display_width", "escape_breaks", "escape_controls", "one_line", "shorten"]
 
 _ELLIPSIS = "…"
 _ZERO_WIDTH_JOINER = "\u200d"
@@ -20,6 +20,15 @@ def escape_controls(text: str) -> str:
     red: \x1b[31m, ring: \x07
     """
     return text if text.isprintable() else re.sub(_UNSAFE, _escape, text)
+
+
+def escape_breaks(text: str) -> str:
+    r"""Spell out newlines, too, for what is one line whatever is in it, such as a path.
+
+    >>> print(escape_breaks("two  lines\nin a name.json"))
+    two  lines\x0ain a name.json
+    """
+    return escape_controls(text).replace("\n", "\\x0a")
 
 
 def one_line(text: str) -> str:
