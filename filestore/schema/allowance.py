@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import weakref
+from collections.abc import Callable
 
 from filestore.codec import JSONValue, pack
 from filestore.errors import SchemaTimeoutError
@@ -24,16 +26,21 @@ _STEPS = 16
 _next_step = itertools.count(1).__next__
 
 
+Owner = Callable[[], "limited | None"]
+"""Returns the block that something belongs to, None where that is over, however it was left: by ^C anywhere in it."""
+_NOBODY: Owner = lambda: None  # noqa: E731
+
+
 class _Allowance:
     """What one thread has left; its slots are found faster than the attributes of a `local`."""
 
-    __slots__ = ("charges", "left", "looked", "requests", "schemas", "unmeasured")
+    __slots__ = ("charge", "left", "looked", "request", "schemas", "unmeasured")
 
     def __init__(self) -> None:
-        self.requests = 0
-        """How many `limited` blocks there are around what the thread is doing."""
-        self.charges = 0
-        """How many `charged` blocks."""
+        self.request = _NOBODY
+        """The outermost `limited` block around what the thread is doing."""
+        self.charge = _NOBODY
+        """The outermost `charged` block."""
         self.left = 0.0
         """Seconds for the `charged` blocks of the request, from the moment of `looked` on."""
         self.looked = 0.0
@@ -42,6 +49,16 @@ class _Allowance:
         """What else there is time for. Its size is found out only when the time runs out."""
         self.schemas: set[str] = set()
         """The schemas among them: one that is forgotten and compiled again has no more time for it."""
+
+    def begin(self, request: limited) -> None:
+        self.end()
+        self.left = SECONDS
+        self.request = weakref.ref(request)
+
+    def end(self) -> None:
+        self.request = _NOBODY
+        self.unmeasured.clear()
+        self.schemas.clear()
 
     def take_time(self) -> None:
         now = time.thread_time()
@@ -60,22 +77,19 @@ _thread = _Thread()
 class limited:
     """Make the work with schemas in a `with` block share the time of one request; the outermost such block counts."""
 
-    __slots__ = ("_allowance",)
+    __slots__ = ("__weakref__", "_allowance", "_is_request")
 
     def __init__(self) -> None:
         self._allowance = _thread.allowance
+        self._is_request = self._allowance.request() is None
 
     def __enter__(self) -> None:
-        if not self._allowance.requests:
-            self._allowance.left = SECONDS
-        self._allowance.requests += 1
+        if self._is_request:
+            self._allowance.begin(self)
 
     def __exit__(self, *_: object) -> None:
-        allowance = self._allowance
-        allowance.requests -= 1
-        if not allowance.requests:
-            allowance.unmeasured.clear()
-            allowance.schemas.clear()
+        if self._is_request:
+            self._allowance.end()
 
 
 class charged(limited):
@@ -86,19 +100,20 @@ class charged(limited):
         schema: The text of the schema that is compiled, likewise.
     """
 
-    __slots__ = ("_schema", "_value")
+    __slots__ = ("_is_charge", "_schema", "_value")
 
     def __init__(self, value: JSONValue = None, *, schema: str | None = None) -> None:
         super().__init__()
         self._value = value
         self._schema = schema
+        self._is_charge = self._allowance.charge() is None
 
     def __enter__(self) -> None:
         super().__enter__()
         allowance = self._allowance
-        if not allowance.charges:
+        if self._is_charge:
             allowance.looked = time.thread_time()
-        allowance.charges += 1
+            allowance.charge = weakref.ref(self)
         if self._schema is None:
             allowance.unmeasured.append(self._value)
         elif self._schema not in allowance.schemas:
@@ -107,9 +122,9 @@ class charged(limited):
 
     def __exit__(self, *error: object) -> None:
         allowance = self._allowance
-        allowance.charges -= 1
-        if not allowance.charges:
+        if self._is_charge:
             allowance.take_time()
+            allowance.charge = _NOBODY
         super().__exit__(*error)
 
 
@@ -120,7 +135,7 @@ def seconds_left() -> float:
         SchemaTimeoutError: No longer.
     """
     allowance = _thread.allowance
-    if not allowance.charges:
+    if allowance.charge() is None:
         return SECONDS
     allowance.take_time()
     if allowance.left <= 0 and allowance.unmeasured:

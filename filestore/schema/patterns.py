@@ -283,6 +283,7 @@ def _check_code_point(code: int) -> int:
 
 
 def _compile(text: str) -> Pattern:
+    seconds_left()  # every time, as the largest takes seconds
     translation = _Translation(text)
     try:
         translated = translation.translate()

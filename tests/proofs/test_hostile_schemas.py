@@ -24,6 +24,8 @@ from filestore.errors import ConfigError, SchemaTimeoutError
 from filestore.gateway.app import Application
 from filestore.gateway.server import Server, running
 from filestore.schema import allowance, check_schema, compile_schema, compiled, limited
+from filestore.schema.allowance import charged
+from filestore.schema.patterns import compile_pattern
 from filestore.schema.recent import Recent
 from filestore.schema.values import json_identity
 from tests.conftest import snapshot
@@ -325,6 +327,15 @@ def test_a_larger_schema_has_more_time_to_be_compiled(monkeypatch: pytest.Monkey
     compile_schema(wide_schema("time"))
 
 
+def test_each_pattern_is_compiled_only_while_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the largest takes seconds."""
+    monkeypatch.setattr(allowance, "SECONDS", 0)
+    monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 0)
+    for number in range(20):
+        with charged(1), pytest.raises(SchemaTimeoutError):
+            compile_pattern(f"a pattern that is new{number}")
+
+
 def test_a_schema_that_was_forgotten_has_no_more_time_in_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allowance, "SECONDS", 0.1)
     monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 30)
@@ -350,7 +361,20 @@ def test_an_unfinished_check_leaves_no_limit_behind(monkeypatch: pytest.MonkeyPa
         with pytest.raises(SchemaTimeoutError):
             compile_schema({"pattern": CATASTROPHIC}).is_valid(evil_text(0))
         check_schema({"pattern": "(a|b)"})
-        assert allowance._thread.allowance.requests == 0
+        assert allowance._thread.allowance.request() is None
+
+
+@pytest.mark.parametrize("block", [limited, charged])
+def test_a_block_that_was_broken_off_at_its_very_start_leaves_no_limit_behind(
+    monkeypatch: pytest.MonkeyPatch, block: Callable[[], limited]
+) -> None:
+    """By ^C, before its end could come to be called."""
+    monkeypatch.setattr(allowance, "SECONDS", 0.1)
+    block().__enter__()
+    for _ in range(3):
+        with pytest.raises(SchemaTimeoutError):
+            compile_schema({"pattern": CATASTROPHIC}).is_valid(evil_text(0))
+        assert compile_schema({"pattern": "(a|b)"}).is_valid("a")
 
 
 def colliding_pairs(number: int) -> list[JSONValue]:
