@@ -23,7 +23,6 @@ _MOST_VALUES = 10_000_000
 _MARKS = b",[{"
 """Outside of texts, as many as there are values, or a few less."""
 _ALL_BUT_MARKS_AND_QUOTES = bytes(set(range(256)) - set(_MARKS) - set(b'"'))
-_OUTSIDE_OF_TEXTS = re.compile(rb'([^"]*)(?:"[^"]*"|\Z)')
 _DIGITS = re.compile(r"\+?[0-9]{1,20}")
 
 
@@ -134,9 +133,11 @@ def holds_more_values(body: bytes, most: int) -> bool:
         return False
     # They may be in texts, as nearly always. A text that was empty or holds no mark makes no difference.
     left = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _ALL_BUT_MARKS_AND_QUOTES).replace(b'""', b"")
-    outside = 0
-    for piece in _OUTSIDE_OF_TEXTS.finditer(left):
-        outside += piece.end(1) - piece.start(1)
-        if outside > most:
-            return True
-    return False
+    outside = position = 0
+    while (opening := left.find(b'"', position)) >= 0:
+        outside += opening - position
+        closing = left.find(b'"', opening + 1)
+        if outside > most or closing < 0:  # without its end, a text is no JSON
+            return outside > most
+        position = closing + 1
+    return outside + len(left) - position > most

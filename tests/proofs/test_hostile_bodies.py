@@ -51,6 +51,8 @@ BODIES: dict[str, Callable[[], tuple[bytes, list[str]]]] = {
     "empty lists": lambda: (filled(b"[],", b"[", b"[]]"), []),
     "empty items": lambda: (filled(b"{},", b'{"datapoints":[', b"{}]}"), []),
     "numbers": lambda: (filled(b"1e-7,", b"[", b"1]"), []),
+    "text without an end": lambda: (b"," * 5_000_000 + b'"' + b"," * 5_100_000, []),
+    "texts side by side": lambda: (b',"""' * 3_000_000, []),
     "white space": lambda: (filled(b" "), []),
     "bomb": lambda: (gzip.compress(bytes(2**29), 1), ["Content-Encoding: gzip"]),
     "bomb in a bomb": lambda: (gzip.compress(gzip.compress(bytes(2**27), 1), 1), ["Content-Encoding: gzip"]),
