@@ -296,7 +296,7 @@ def test_drafts_are_left_alone_unless_told_otherwise(store: FileStore, dataset: 
     named = run(store, config_file, str(draft))
     assert (named.exit_code, named.stdout) == (0, "")
     assert named.stderr.endswith(
-        "idea.json is a draft and stays as it is; --adopt makes it a datapoint\n0 formatted, 0 fine already, 1 drafts\n"
+        "idea.json is a draft and stays as it is; --adopt makes it a datapoint\n0 formatted, 0 fine already, 1 draft\n"
     )
     assert run(store, config_file, "--adopt", "--check").exit_code == 1
     assert run(store, config_file, "--adopt", "--diff").exit_code == 0
