@@ -179,9 +179,8 @@ class Journal:
             status = self.disk.status(final)
             if status is None or signature(status) != replaced.signature:
                 raise ChangedMeanwhileError(entry.name)
-            if (
-                is_young(status, now) and find_digest(self.disk, final) != replaced.digest
-            ):  # saved twice within one clock tick
+            # What is saved twice within one clock tick looks the same.
+            if is_young(status, now) and find_digest(self.disk, final) != replaced.digest:
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
             is_new = entry.kind in OWN_WORK and entry not in change.replaced

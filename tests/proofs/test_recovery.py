@@ -192,6 +192,23 @@ def test_recover_discard_gives_the_change_up_at_another_head(insertion: Scene, m
     assert_next_write_works(insertion, moved, insertion.before)
 
 
+def test_what_is_in_place_by_half_is_not_given_up_but_completed(insertion: Scene, tmp_path: Path) -> None:
+    move_head(insertion.template, COMMITS[0])
+    made = insertion.copies(tmp_path)
+    roots = takewhile(lambda root: act_until(insertion.act, root, Fault(int(root.name))), made)
+    halves = [root for root in roots if pending(root).is_dir() and len(existing(root)) > len(insertion.known)]
+    assert len(halves) > 1
+    for root in halves[:2]:
+        assert len(list(pending(root).iterdir())) > 1
+        move_head(root, COMMITS[1])
+        before = tree(root)
+        with pytest.raises(RecoveryNeededError, match="in place already"):
+            open_store(root).recover("discard")
+        assert tree(root) == before
+        assert open_store(root).recover("apply") == [DATASET]
+        assert_next_write_works(insertion, root, insertion.after)
+
+
 def test_head_moved_after_all_was_in_place_asks_nobody(insertion: Scene, tmp_path: Path) -> None:
     move_head(insertion.template, COMMITS[0])
     made = insertion.copies(tmp_path)
