@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ import pytest
 from filestore import FileStore
 from filestore.datapoint import ChatDatapoint, Datapoint
 from filestore.errors import DatasetNameError, FileContentError, LockTimeoutError
-from filestore.storage.files import YOUNG_NS, Disk
+from filestore.storage.files import YOUNG_NS, Disk, signature
 from filestore.storage.locks import WriterLock, writer_lock
 from tests.proofs.effort import choose, count
 from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, running, until
@@ -479,6 +480,43 @@ def test_hand_edit_saved_before_a_successor_takes_over_is_kept_by_it(edited_besi
     successor, *_ = store.update_datapoints(dataset_name=DATASET, requests=requests)
     updated = FileStore(store.root).get_datapoint(dataset_name=DATASET, datapoint_id=successor)
     assert (updated.tags, text_of(updated)) == ({"by": "patch"}, "hand 3")
+
+
+@dataclass(frozen=True)
+class SameTimeDisk(Disk):
+    """The door to the disk, beside an editor who saves right after a read and leaves the file's times as they were.
+
+    As with a clock that ticks slowly; here by a memory mapping, whose page was written before.
+    """
+
+    path: Path = Path()
+    saved: list[bytes] = field(default_factory=list)
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        if self.saved or Path(path) != self.path:
+            return super().read(path)
+        with self.path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as page:
+            page[0:1] = page[0:1]
+            found = super().read(path)
+            at = page.rfind(b"text 3")
+            page[at : at + 4] = b"hand"
+            assert signature(self.path.stat()) == signature(found[1])
+        self.saved.append(found[0])
+        return found
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_hand_edit_that_looks_like_what_was_read_is_kept_by_an_update(
+    edited: tuple[FileStore, uuid.UUID, Path], number: int
+) -> None:
+    store, target, path = edited
+    beside = FileStore(store.root)
+    beside._datasets._disk = SameTimeDisk(path=path)
+    others = [one.id for one in everything(store) if one.id != target][: number - 1]
+    requests = [{"id": str(one), "name": "renamed"} for one in (target, *others)]
+    beside.update_datapoints_metadata(dataset_name=DATASET, requests=requests)
+    updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=target)
+    assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from filestore import FileStore
 from filestore.datapoint import Datapoint
 from filestore.errors import DatasetNameError, FilestoreError
 from filestore.storage import files
+from filestore.storage.files import Disk
 from tests.proofs.audit import OWN_FILE
 from tests.proofs.effort import choose, count
 from tests.proofs.power import Loss, Operation, Recorder, Tree, write_tree
@@ -218,6 +219,23 @@ def test_a_store_that_syncs_nothing_is_found_out(story: str, tmp_path: Path, mon
             except (AssertionError, FilestoreError):
                 return
     raise AssertionError("the power may go at any time without harm")
+
+
+@pytest.mark.parametrize("act", ["insert-one", "insert-many"])
+def test_a_first_write_relies_on_no_directory_that_an_earlier_one_made_and_then_failed(
+    act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(store: FileStore) -> None:
+        for name in (".filestore", ".filestore/cases", "cases"):
+            Disk(durable=False).make_directory(f"{store.root}/{name}")
+
+    root = tmp_path / "store"
+    root.mkdir()
+    recorded = record(root, [fail, ACTS[act]], monkeypatch)
+    for moment, found in iter_losses(recorded, random.Random(act), 1.0):
+        with written(found, tmp_path / "found") as lost:
+            assert_holds(lost, recorded.allowed(moment))
+        count("power losses")
 
 
 def test_a_change_of_which_the_empty_directory_alone_came_back_is_over(tmp_path: Path) -> None:

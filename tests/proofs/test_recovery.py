@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from filestore.datapoint import ChatDatapoint
 from filestore.errors import RecoveryNeededError
 from filestore.storage.files import MOST_BYTES
 from tests.proofs.audit import internals
-from tests.proofs.faults import Fault, NotingDisk
+from tests.proofs.faults import Fault, FaultyDisk, NotingDisk
 from tests.proofs.scenes import (
     BATCHES,
     DATASET,
@@ -230,6 +233,37 @@ def test_recovery_finds_a_dataset_whose_directory_is_gone(insertion: Scene, move
 
 
 # --- read-only
+
+
+@dataclass(frozen=True)
+class BusyDisk(FaultyDisk):
+    """The door to a disk that may not be written to; others act on it just before the second staged file is read."""
+
+    act: Callable[[], object] = str
+    staged: list[str] = field(default_factory=list)
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result]:
+        if "/pending/" in path and not path.endswith("manifest.json"):
+            self.staged.append(path)
+            if len(self.staged) == 2:
+                self.act()
+        return super().read(path)
+
+
+def test_a_reader_without_a_lock_sees_no_half_of_what_others_do_meanwhile(tmp_path: Path) -> None:
+    scene = make_scene("rename-in-place", tmp_path)
+    root = scene.interrupted(tmp_path)
+
+    def rename_again() -> None:
+        store = open_store(root)
+        requests = [{"id": str(one.id), "name": "again"} for one in everything(store)]
+        store.update_datapoints_metadata(dataset_name=DATASET, requests=requests)
+
+    reader = open_read_only(root)
+    disk = BusyDisk(durable=False, fault=Fault(1, errno.EROFS, is_lasting=True), act=rename_again)
+    reader._datasets._disk = disk
+    assert {one.name for one in everything(reader)} == {"again"}
+    assert len(disk.staged) > 1
 
 
 READER = """
