@@ -83,12 +83,16 @@ class Draft:
     def metaschemas(self) -> SchemaRegistry:
         """The draft's own metaschemas: all that a `$ref` finds outside its document."""
         root = self.base.ID_OF(self.base.META_SCHEMA).removesuffix("#").removesuffix("schema")
-        return Registry().with_resources((uri, REGISTRY[uri]) for uri in REGISTRY if uri.startswith(root))
+        return Registry().with_resources((uri, REGISTRY[uri]) for uri in REGISTRY if uri.startswith(root)).crawl()
 
     @cached_property
     def _metaschema_validator(self) -> Validator:
         metaschema: Any = dict(self.base.META_SCHEMA)
-        return self.validator_for(metaschema | {"properties": {**metaschema.get("properties", {}), **self.changes}})
+        changed = metaschema | {"properties": {**metaschema.get("properties", {}), **self.changes}}
+        resource = self.specification.create_resource(changed)
+        # Crawled once here, and not for each anchor that is looked up.
+        registry = self.metaschemas.with_resource(self.base.ID_OF(changed), resource).crawl()
+        return self._validator_for(changed, registry.resolver(resource.id() or ""))
 
     def check_schema(self, schema: JSONValue) -> None:
         """Check a schema against the metaschema.
@@ -106,7 +110,10 @@ class Draft:
 
     def validator_for(self, document: JSONValue) -> Validator:
         """Return a validator for a schema whose references have been checked."""
-        validator: Validator = self._class(document, registry=self.metaschemas, _resolver=self.resolver_for(document))
+        return self._validator_for(document, self.resolver_for(document))
+
+    def _validator_for(self, document: JSONValue, resolver: Any) -> Validator:
+        validator: Validator = self._class(document, registry=self.metaschemas, _resolver=resolver)
         return validator
 
     def iter_subschemas(self, schema: Any) -> Iterator[Any]:
