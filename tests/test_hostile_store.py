@@ -282,6 +282,15 @@ def test_a_dataset_that_went_away_does_not_come_back_beside_one_of_its_name(stor
         store.bulk_insert_datapoints(dataset_name="Demo", datapoints=[chat()])
 
 
+def test_a_dataset_of_which_git_brings_back_a_directory_alone_is_looked_at_anew(store: FileStore) -> None:
+    store.bulk_insert_datapoints(dataset_name="Demo", datapoints=[chat()])
+    shutil.rmtree(store.root / "Demo")
+    insert(store)
+    (store.root / "Demo").mkdir()
+    with pytest.raises(DatasetNameError, match="letter case"):
+        store.bulk_insert_datapoints(dataset_name="Demo", datapoints=[chat()])
+
+
 def test_a_purge_keeps_what_is_used_in_any_spelling(store: FileStore) -> None:
     [one] = insert(store, {"type": "json", "function_name": "f", "input": {}, "output_schema": {"title": "t"}})
     path = store.root / "demo" / f"{one}.json"

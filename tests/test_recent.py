@@ -46,6 +46,19 @@ def test_many_short_texts_are_put_out_too() -> None:
     assert len(made) == 200
 
 
+def test_results_may_be_measured_by_what_they_are() -> None:
+    made: list[str] = []
+
+    def make(text: str) -> str:
+        made.append(text)
+        return text * 100
+
+    recent = Recent(make, 1000, lambda text, result: len(result))
+    for text in ("abc", "def", "ghi", "abc"):
+        recent(text)
+    assert made == ["abc", "def", "ghi", "abc"]
+
+
 def test_a_failure_is_not_remembered_and_puts_nothing_out() -> None:
     calls: list[str] = []
 

@@ -868,3 +868,10 @@ def test_whatever_is_taken_for_plain_compiles(schema: Any, junk: Any, draft: str
         if is_plain(candidate):
             compile_schema(candidate)
             assert _compiles(candidate)
+
+
+def test_a_pattern_of_very_many_classes_is_refused_before_it_is_compiled() -> None:
+    """Each takes as much time and memory as hundreds of characters."""
+    with pytest.raises(SchemaCompileError, match='is not a "regex"'):
+        compile_pattern(r"\S" * 190_000)
+    assert compile_pattern(r"\S" * 1000).search("a" * 1000)

@@ -21,6 +21,7 @@ from filestore.gateway.server import Server
 
 __all__ = ["serve", "stopped_by_signals"]
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _WRITE_ROOMS = ("filelock", "filestore.requests_legacy", "filestore.requests_v1", "filestore.schema.compiled")
 """What the store loads at its first write: a gateway has it ready before the first client waits for it."""
 
@@ -120,9 +121,10 @@ def stopped_by_signals(server: Server) -> Iterator[None]:
 
     def stop(number: int, frame: object) -> None:
         server.request_stop()
-        signal.signal(number, signal.SIG_DFL)  # the next one does not wait for running requests
+        for each in _STOPS:
+            signal.signal(each, signal.SIG_DFL)  # the next one does not wait for running requests
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPS:
         signal.signal(number, stop)
     signal.set_wakeup_fd(server.wakeup_fd, warn_on_full_buffer=False)
     try:

@@ -21,7 +21,7 @@ __all__ = ["Call"]
 _MOST_VALUES = 10_000_000
 """In a body: each takes far more memory than bytes, and all are read at once, while nobody else gets a turn."""
 _MARKS = b",[{"
-"""Outside of texts, as many as there are values, or a few less."""
+"""Outside of texts, there is one before each value but the first, and each list and object adds its own."""
 _ALL_BUT_MARKS_AND_QUOTES = bytes(set(range(256)) - set(_MARKS) - set(b'"'))
 _DIGITS = re.compile(r"\+?[0-9]{1,20}")
 
@@ -111,7 +111,9 @@ class Call:
         """
         body = self.request.body
         if holds_more_values(body, _MOST_VALUES):
-            raise RequestError(f"The request body holds more than {_MOST_VALUES:,} values")
+            raise RequestError(
+                f"The request body has more than {_MOST_VALUES:,} commas and opening brackets; send it in parts"
+            )
         try:
             with collected_later():
                 return loads(body)
@@ -124,7 +126,7 @@ class Call:
 
 
 def holds_more_values(body: bytes, most: int) -> bool:
-    """Tell whether JSON text holds more than so many values, before it is read and beside other threads.
+    """Tell whether JSON text may hold more than so many values, before it is read and beside other threads.
 
     >>> holds_more_values(b'["a,b,c", {"d": 1}]', 3), holds_more_values(b"[[], [], []]", 3)
     (False, True)

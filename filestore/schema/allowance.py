@@ -19,7 +19,7 @@ __all__ = ["SECONDS", "SECONDS_PER_MIB", "limited", "seconds_left", "take_step"]
 
 SECONDS = 10.0
 """For all that one request has compiled and judged."""
-SECONDS_PER_MIB = 4.0
+SECONDS_PER_MIB = 8.0
 """What each MiB of the values that are judged, and of schemas compiled for them, adds."""
 _STEPS = 16
 """The clock is looked at once in so many steps of all threads together: a look takes longer than to count."""

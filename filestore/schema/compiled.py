@@ -108,7 +108,7 @@ def _compile(text: str) -> CompiledSchema:
 
 
 _MOST_CHARACTERS = 8 * 2**20
-"""Of the schemas that are kept, which take up to 40 bytes for each."""
+"""Of the schemas that are kept, which take up to 60 bytes for each."""
 
 # Keyed by text, as 1, 1.0 and True are one key in Python; the copy read from it cannot be changed by a caller.
 _recent = Recent(_compile, _MOST_CHARACTERS)

@@ -25,6 +25,9 @@ _UNNOTICED_SECONDS = 0.005
 MAX_SIZE = 200_000
 """How many atoms a pattern may have once its counted repeats are written out, as the engine does in memory."""
 
+_MOST_TRANSLATED = 4 * 2**20
+"""Characters of a translation: a class such as `\\S` has hundreds, and each takes a tenth of a microsecond or so."""
+
 _MOST_SHOWN = 200
 """Characters of a pattern that an error quotes."""
 
@@ -83,19 +86,21 @@ class Pattern:
         except TimeoutError:
             return self._search_beside_others(text)
         except MemoryError:
-            raise self._too_long() from None
+            raise self._refused("too much memory") from None
 
     def _search_beside_others(self, text: str) -> bool:
         # Not so from the start: it costs more than an ordinary search, and who lets go of the interpreter for some
         # microseconds at a time, over and over, has it back before another thread is awake.
         try:
             return self.compiled.search(text, timeout=seconds_left(), concurrent=True) is not None
-        except (TimeoutError, MemoryError):
-            raise self._too_long() from None
+        except TimeoutError:
+            raise self._refused("too long") from None
+        except MemoryError:
+            raise self._refused("too much memory") from None
 
-    def _too_long(self) -> SchemaTimeoutError:
+    def _refused(self, reason: str) -> SchemaTimeoutError:
         shown = self.text if len(self.text) <= _MOST_SHOWN else f"{self.text[:_MOST_SHOWN]}…"
-        return SchemaTimeoutError(f'The pattern "{shown}" takes too long on a text of the value')
+        return SchemaTimeoutError(f'The pattern "{shown}" takes {reason} on a text of the value')
 
 
 def compile_pattern(text: str) -> Pattern:
@@ -287,11 +292,17 @@ def _compile(text: str) -> Pattern:
     translation = _Translation(text)
     try:
         translated = translation.translate()
+        if len(translated) > _MOST_TRANSLATED:
+            raise ValueError("too large")
         return Pattern(text, regex.compile(translated, translation.flags | regex.VERSION0, cache_pattern=False))
     except (ValueError, OverflowError, RecursionError, regex.error):
         raise SchemaCompileError(f'"{text}" is not a "regex"') from None
 
 
+def _measure(text: str, pattern: Pattern) -> int:
+    return len(text) + len(pattern.compiled.pattern) // 8
+
+
 _MOST_CHARACTERS = 2 * 2**20
-"""Of the patterns that are kept, which take up to 120 bytes for each."""
-_recent = Recent(_compile, _MOST_CHARACTERS)
+"""Of the patterns that are kept, which take up to 120 bytes for each, and for each 8 of their translations."""
+_recent = Recent(_compile, _MOST_CHARACTERS, _measure)

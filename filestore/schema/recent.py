@@ -21,10 +21,17 @@ class Recent(Generic[Made]):
     Args:
         make: The function; what it raises is not remembered.
         most_characters: How many the texts of all results that are remembered have together.
+        measure: What to count a result by instead of its text's characters.
     """
 
-    def __init__(self, make: Callable[[str], Made], most_characters: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[str], Made],
+        most_characters: int,
+        measure: Callable[[str, Made], int] = lambda text, made: len(text),
+    ) -> None:
         self._make = make
+        self._measure = measure
         self._left = most_characters
         self._made: OrderedDict[str, Made] = OrderedDict()
         self._guard = threading.Lock()
@@ -42,8 +49,10 @@ class Recent(Generic[Made]):
     def _remember(self, text: str, made: Made) -> None:
         with self._guard:
             if text not in self._made:
-                self._left -= _CHARACTERS_EACH + len(text)
+                self._left -= self._size(text, made)
             self._made[text] = made
             while self._left < 0 and len(self._made) > 1:
-                oldest, _ = self._made.popitem(last=False)
-                self._left += _CHARACTERS_EACH + len(oldest)
+                self._left += self._size(*self._made.popitem(last=False))
+
+    def _size(self, text: str, made: Made) -> int:
+        return _CHARACTERS_EACH + self._measure(text, made)

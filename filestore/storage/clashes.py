@@ -61,7 +61,7 @@ def _is_given_up(rival: DatasetLayout, disk: Disk) -> bool:
 
     A dataset that was made is written to without a look at the others, even where no datapoint is left in it.
     """
-    if disk.check_directory(rival.internal) is None or disk.check_directory(rival.path) is None:
+    if disk.check_directory(rival.internal) is None:
         return True  # it has to be made anew anyway
     with writer_lock(rival.lock).hold(_PATIENCE_SECONDS):
         journal = Journal(rival, disk)

@@ -348,4 +348,4 @@ class StoresAndFiles(RuleBasedStateMachine):
 
 
 TestStoresAndFiles = StoresAndFiles.TestCase
-TestStoresAndFiles.settings = settings(max_examples=choose(8, 200), stateful_step_count=20, deadline=None)
+TestStoresAndFiles.settings = settings(max_examples=choose(6, 200), stateful_step_count=20, deadline=None)

@@ -232,7 +232,7 @@ def test_a_first_write_relies_on_no_directory_that_an_earlier_one_made_and_then_
     root = tmp_path / "store"
     root.mkdir()
     recorded = record(root, [fail, ACTS[act]], monkeypatch)
-    for moment, found in iter_losses(recorded, random.Random(act), 1.0):
+    for moment, found in iter_losses(recorded, random.Random(act), choose(3, 10) / 10):
         with written(found, tmp_path / "found") as lost:
             assert_holds(lost, recorded.allowed(moment))
         count("power losses")
