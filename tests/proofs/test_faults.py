@@ -162,7 +162,7 @@ RECOVERERS: dict[str, Act] = {
     "write": lambda store: insert(store, [chat("late")]),
     "read": lambda store: store.list_datapoints(dataset_name=DATASET),
 }
-RECOVERIES = [("write", "io-error"), ("read", "done-and-refused")]
+RECOVERIES = [("write", "io-error")]
 if IS_LONG:
     # Without the permission to read HEAD there is none to compare with, which takes a person's decision.
     RECOVERIES = [pair for pair in product(RECOVERERS, THOROUGH) if pair[1] != "no-permission"]

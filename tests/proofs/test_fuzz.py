@@ -58,7 +58,7 @@ def test_the_laws_hold_for_seeds_and_for_inputs_that_broke_them_once(target: str
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_laws_hold_for_changed_inputs(target: str) -> None:
     @settings(
-        max_examples=choose(25, 1000) if target in SLOW else choose(150, 4000),
+        max_examples=choose(15, 1000) if target in SLOW else choose(100, 4000),
         derandomize=not IS_LONG,
         database=None,
         deadline=None,

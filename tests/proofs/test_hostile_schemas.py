@@ -188,7 +188,7 @@ def insert_others(root: Path) -> None:
 def test_what_takes_too_long_is_refused_and_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(allowance, "SECONDS", choose(1, 12) / 4)
+    monkeypatch.setattr(allowance, "SECONDS", choose(1, 24) / 8)
     monkeypatch.setattr(allowance, "SECONDS_PER_MIB", 0.1)
     insert_others(tmp_path)
     before = snapshot(tmp_path)

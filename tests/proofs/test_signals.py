@@ -14,7 +14,7 @@ import pytest
 from tests.proofs.effort import choose, count
 from tests.proofs.processes import until
 
-STOPS = choose(300, 20_000)
+STOPS = choose(100, 20_000)
 SERVE_AND_STOP = """
 import os, random, signal, socket, sys, threading, time
 from filestore import FileStore
