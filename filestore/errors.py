@@ -28,6 +28,7 @@ __all__ = [
     "ShapeError",
     "StorageError",
     "UnknownFunctionError",
+    "counted",
     "find_near",
     "quote_names",
     "render_path",
@@ -209,6 +210,15 @@ def quote_names(names: Iterable[str]) -> str:
     '`a`, `b`'
     """
     return ", ".join(f"`{name}`" for name in names)
+
+
+def counted(number: int, noun: str) -> str:
+    """Spell a number of things, whose plural ends in `s`.
+
+    >>> counted(1, "file"), counted(2000, "file")
+    ('1 file', '2,000 files')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def find_near(name: str, known: Iterable[str]) -> str | None:

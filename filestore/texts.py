@@ -1,8 +1,8 @@
-"""Short texts: those that recur, held once, and numbers of things."""
+"""Short texts that recur, held once."""
 
 from __future__ import annotations
 
-__all__ = ["counted", "shared"]
+__all__ = ["shared"]
 
 _MOST_TEXTS = 10_000
 _LONGEST = 64
@@ -26,12 +26,3 @@ def shared(text: str) -> str:
             _texts.clear()
         _texts[text] = text
     return text
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things, whose plural ends in `s`.
-
-    >>> counted(1, "file"), counted(2000, "file")
-    ('1 file', '2,000 files')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -30,7 +30,7 @@ from filestore.errors import FileContentError, JSONTextError, Pointer, ShapeErro
 from filestore.findings import RULES, Finding, Issue, Severity
 from filestore.functions import FunctionConfig
 from filestore.shapes import expect_object
-from filestore.storage.files import Disk
+from filestore.storage.files import Disk, LinkError
 from filestore.storage.layout import DatasetLayout
 
 __all__ = ["Facts", "FileChecker", "Text", "find_uses", "read_text", "refusal"]
@@ -88,7 +88,7 @@ class Text(NamedTuple):
 
 def refusal(path: str, error: OSError) -> Finding:
     """Return the finding that the operating system refused to read a file, or that it is none."""
-    if error.errno == errno.ELOOP or "symbolic link" in str(error.strerror):
+    if isinstance(error, LinkError) or error.errno == errno.ELOOP:
         return Finding(path, 1, 1, "link", "It is a link, which is never followed: put the file itself here.")
     return Finding(path, 1, 1, "unreadable", f"It cannot be read: {error.strerror or error}.")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from filestore.codec import JSONValue
+from filestore.errors import counted
 from filestore.findings import Finding, Severity
-from filestore.texts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -78,16 +78,15 @@ def _parse_codes(select: Sequence[str], ignore: Sequence[str]) -> Callable[[str]
 
 
 def _expand(given: Sequence[str]) -> set[str]:
-    from difflib import get_close_matches
-
+    from filestore.errors import find_near
     from filestore.findings import RULES
 
     found: set[str] = set()
     for pattern in (part.strip() for text in given for part in text.split(",")):
         codes = {code for code in RULES if fnmatchcase(code, pattern)}
         if not codes:
-            near = get_close_matches(pattern, RULES, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
+            near = find_near(pattern, RULES)
+            hint = f"did you mean '{near}'? " if near else ""
             raise click.UsageError(
                 f"There is no code '{escape_controls(pattern)}': {hint}`filestore check --list` lists them all."
             )

@@ -10,10 +10,10 @@ import click
 from filestore.cli.settings import Settings, examples
 from filestore.cli.targets import Target, find_targets, show_path
 from filestore.cli.terminal import escape_breaks, escape_controls
+from filestore.errors import counted
 from filestore.formatting.batches import format_dataset
 from filestore.formatting.files import Options, Outcome, State
 from filestore.ids import is_file_name
-from filestore.texts import counted
 
 __all__ = ["fmt"]
 
@@ -82,18 +82,22 @@ class _Report:
     def tell(self, target: Target, outcome: Outcome) -> None:
         """Tell of one file."""
         self._counts[outcome.state] += 1
-        path = escape_breaks(show_path(target.store.root, outcome.path))
+        path = self._show(target, outcome.path)
         if outcome.error is not None:
             error = outcome.error
             click.echo(escape_controls(f"{path}:{error.line}:{error.column}: {error.reason}"), err=True)
         elif outcome.is_change and self._diff:
             _print_diff(path, outcome)
         elif outcome.state is State.ADOPTED and not self._check:
-            click.echo(f"{path} -> {show_path(target.store.root, outcome.new_path)}")
+            click.echo(f"{path} -> {self._show(target, outcome.new_path)}")
         elif outcome.is_change:
             click.echo(path)
         elif outcome.state is State.DRAFT and target.names is not None:
             click.echo(f"{path} is a draft and stays as it is; --adopt makes it a datapoint", err=True)
+
+    @staticmethod
+    def _show(target: Target, path: str) -> str:
+        return escape_breaks(show_path(target.store.root, path))
 
     def finish(self) -> None:
         """Count, and set the exit code."""

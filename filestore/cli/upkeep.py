@@ -12,9 +12,9 @@ import click
 from filestore.cli.reading import confirm
 from filestore.cli.settings import Settings, dataset_argument, examples
 from filestore.cli.terminal import escape_controls, one_line
+from filestore.errors import counted
 from filestore.ids import is_file_name
 from filestore.storage.initialize import initialize
-from filestore.texts import counted
 
 if TYPE_CHECKING:
     from filestore.storage.recovery import Decision

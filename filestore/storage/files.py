@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ctypes
     from types import TracebackType
 
-__all__ = ["MOST_BYTES", "YOUNG_NS", "Disk", "Signature", "is_young", "signature"]
+__all__ = ["MOST_BYTES", "YOUNG_NS", "Disk", "LinkError", "Signature", "is_young", "signature"]
 
 Signature = tuple[int, int, int, int]
 """Inode, size, mtime and ctime (nanoseconds) of a file: what tells one state of it from the next."""
@@ -54,6 +54,13 @@ def is_young(status: os.stat_result, now_ns: int) -> bool:
     return any(abs(now_ns - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns))
 
 
+_IS_LINK = "it is a symbolic link, which is not followed"
+
+
+class LinkError(NotADirectoryError):
+    """A symbolic link is in the place of a directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """The file system, with or without durability.
@@ -81,13 +88,15 @@ class Disk:
         """Return the status of a directory, or None where there is none.
 
         Raises:
-            OSError: A link or a file is in the way; links are never followed.
+            NotADirectoryError: A file is in the way, or as `LinkError` a link; links are never followed.
+            OSError: The file system refuses.
         """
         status = self.status(path)
         if status is None or stat.S_ISDIR(status.st_mode):
             return status
-        what = "a symbolic link, which is not followed" if stat.S_ISLNK(status.st_mode) else "not a directory"
-        raise OSError(errno.ENOTDIR, f"it is {what}", path)
+        if stat.S_ISLNK(status.st_mode):
+            raise LinkError(errno.ENOTDIR, _IS_LINK, path)
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", path)
 
     def names(self, path: str) -> list[str]:
         """Return the names in a directory, in no order; none where there is no directory."""
@@ -292,7 +301,7 @@ class _Opened:
             self._descriptor = os.open(self._path, self._flags, self._mode)
         except OSError as error:
             if error.errno == errno.ELOOP:
-                raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", self._path) from None
+                raise OSError(errno.ELOOP, _IS_LINK, self._path) from None
             raise
         return self._descriptor
 

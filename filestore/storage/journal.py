@@ -114,7 +114,7 @@ class Journal:
         try:
             self.disk.write_new(path, b"")
         except BaseException as error:
-            if isinstance(error, OSError) and not isinstance(error, FileExistsError) and self._is_there(path):
+            if isinstance(error, OSError) and not isinstance(error, FileExistsError) and self._holds(path):
                 raise self._committed(error) from error  # made, and then refused: it is there for every reader
             self.numbers.write(number + 2)
             if isinstance(error, FileExistsError):
@@ -139,7 +139,7 @@ class Journal:
         try:
             self.disk.rename(stage, self.layout.final(entry))
         except BaseException as error:
-            if isinstance(error, OSError) and self._is_gone(stage):
+            if isinstance(error, OSError) and self._holds(stage) is False:
                 raise self._committed(error) from error  # done, and then refused
             self.numbers.write(number + 2)
             self._discard(stage)
@@ -161,7 +161,7 @@ class Journal:
             self._check_unchanged(change)
             self.disk.rename(stage, self.layout.pending)
         except BaseException as error:
-            if isinstance(error, OSError) and self._is_there(self.layout.pending):
+            if isinstance(error, OSError) and self._holds(self.layout.pending):
                 raise self._committed(error) from error  # done, and then refused
             self._discard(stage)
             raise
@@ -201,19 +201,12 @@ class Journal:
             self.disk.remove_tree(trash)
         self.numbers.write(number + 2)
 
-    def _is_there(self, path: str) -> bool:
-        """Tell whether something is known to be at a path; nobody may be told so where the system does not say."""
+    def _holds(self, path: str) -> bool | None:
+        """Tell whether something is at a path; None where the system does not say."""
         try:
             return self.disk.status(path) is not None
         except OSError:
-            return False
-
-    def _is_gone(self, path: str) -> bool:
-        """Tell whether nothing is known to be at a path."""
-        try:
-            return self.disk.status(path) is None
-        except OSError:
-            return False
+            return None
 
     def _discard(self, stage: str) -> None:
         """Give up a stage; what cannot be removed now is removed by the next writer."""

@@ -49,7 +49,7 @@ class Recovery:
             if name.startswith("stage-"):
                 self._disk.remove_tree(f"{self._layout.internal}/{name}")
         if sequence.is_shared:
-            self._numbers.part()
+            self._numbers.unshare()
         if "pending" in names:
             self._recover_pending(sequence.number | 1, decision)
             return True

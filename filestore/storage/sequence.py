@@ -61,7 +61,7 @@ class SequenceFile:
         mtime_ns = status.st_mtime_ns if status is not None else 0
         self.disk.overwrite(self.layout.sequence, _SEQUENCE.pack(number, mtime_ns))
 
-    def part(self) -> None:
+    def unshare(self) -> None:
         """Give the number a file that has no other name, as that would see what is written in place."""
         sequence = self.read()
         own = f"{self.layout.internal}/stage-seq"
