@@ -139,6 +139,7 @@ _STORE = _errors(
     altered_attachment="A file in `files/` no longer has the content that its name is made of.",
     wrong_id="A file name that looks like an id, but is no lower-case UUIDv7.",
     wrong_directory="A directory with datapoints whose name spells no dataset.",
+    misplaced_datapoint="A datapoint's file where no reader finds it: in a directory of a dataset, or beside them.",
     misplaced_tombstone="A file in `tombstones/` that no reader finds.",
     two_successors="Two live datapoints took the place of the same one.",
     case_collision="Names that differ in letter case alone, which some file systems cannot tell apart.",

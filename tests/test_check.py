@@ -223,6 +223,17 @@ def say_twice(root: Path) -> str:
     return new.relative_to(root).as_posix()
 
 
+def put_into_a_directory(root: Path) -> str:
+    path = live(root)
+    (path.parent / "hard").mkdir()
+    return path.rename(path.parent / "hard" / path.name).relative_to(root).as_posix()
+
+
+def put_beside_the_datasets(root: Path) -> str:
+    shutil.copy(live(root), root)
+    return live(root).name
+
+
 def write_another_suffix(root: Path) -> str:
     (root / DATASET / "case.json.txt").write_text("{}", encoding="utf-8")
     return f"{DATASET}/case.json.txt"
@@ -250,6 +261,8 @@ MISTAKES: dict[str, tuple[Callable[[Path], str], str, set[str]]] = {
     "upper-case": (write_upper_case, "wrong-id", set()),
     "version-4": (write_version_4, "wrong-id", set()),
     "misnamed-dataset": (misname_dataset, "wrong-directory", set()),
+    "in-a-directory": (put_into_a_directory, "misplaced-datapoint", set()),
+    "beside-the-datasets": (put_beside_the_datasets, "misplaced-datapoint", set()),
     "misplaced-tombstone": (misplace_tombstone, "misplaced-tombstone", set()),
     "misnamed-tombstone": (misname_tombstone, "misplaced-tombstone", set()),
     "orphan-tombstone": (orphan_tombstone, "orphan-tombstone", set()),

@@ -118,6 +118,21 @@ def test_a_refused_item_is_named_by_its_line_and_a_misspelt_field_is_warned_of(r
     assert done.stderr == "Warning: stdin: item 1: `tagz` is ignored; did you mean `tags`?\n"
 
 
+def test_an_output_written_as_the_other_generation_has_it_is_warned_of(root: Path, store: FileStore) -> None:
+    """The API leaves no output then, as a v1 output is a text."""
+    item = {"type": "json", "function_name": "f", "input": {"messages": []}, "output": {"answer": "yes"}}
+    told = 'Warning: stdin: item 1: `output.answer` is ignored; an output is {"raw": "its value as JSON text"} here\n'
+    done = run(root, "insert", "--v1", "demo", stdin=json.dumps(item))
+    assert (done.exit_code, done.stderr) == (0, told)
+    done = run(root, "insert", "demo", stdin=json.dumps({**item, "output_schema": {}}))
+    assert (done.exit_code, done.stderr) == (0, "")
+    change = {"type": "json", "id": done.stdout.strip(), "output": {"answer": "no"}}
+    done = run(root, "update", "demo", stdin=json.dumps([change]))
+    assert (done.exit_code, done.stderr) == (0, told)
+    done = run(root, "update", "demo", stdin=json.dumps([{**change, "output": {"raw": "{}", "parsed": None}}]))
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
 def test_a_datapoint_whose_file_is_broken_can_be_deleted(root: Path, store: FileStore) -> None:
     [one] = insert(store, "a")
     (root / "demo" / f"{one}.json").write_text("<<<<<<< HEAD", encoding="utf-8")

@@ -28,7 +28,15 @@ PATH = f"cases/{NAME}"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OF_DATASETS = {
     *("invalid-config", "unreadable", "link", "altered-schema", "altered-attachment", "wrong-id", "wrong-directory"),
-    *("misplaced-tombstone", "two-successors", "case-collision", "draft", "unused-schema", "unused-attachment"),
+    *(
+        "misplaced-datapoint",
+        "misplaced-tombstone",
+        "two-successors",
+        "case-collision",
+        "draft",
+        "unused-schema",
+        "unused-attachment",
+    ),
     *("orphan-tombstone", "future-id", "edited-and-deleted", "same-name", "same-content", "windows-name"),
     "wrong-suffix",
     "unfinished-change",

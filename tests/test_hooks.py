@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,13 +41,13 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(hooks: Path, tmp_path: Path) -> Path:
-    """A user's repository with a store in it, all of it staged."""
+    """A user's repository with a store in it, all of it staged; it is configured as the README says."""
     root = tmp_path / "repository"
     shutil.copytree(SAMPLES, root / "evals")
     revision = run("git", "rev-parse", "HEAD", cwd=hooks).stdout.strip()
-    (root / ".pre-commit-config.yaml").write_text(
-        f"repos:\n- repo: {hooks}\n  rev: {revision}\n  hooks:\n  - id: filestore-fmt\n  - id: filestore-check\n"
-    )
+    [config] = re.findall(r"```yaml\n(repos:\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    config = re.sub("https://.*", str(hooks), config).replace("v0.1.0", revision)
+    (root / ".pre-commit-config.yaml").write_text(config)
     (root / "package.json").write_text('{"name": "no datapoint"}\n')
     run("git", "init", "--quiet", cwd=root)
     run("git", "add", ".", cwd=root)

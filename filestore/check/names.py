@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from filestore.findings import Finding
-from filestore.ids import created_at, fold_dataset_name, is_draft_name, is_id_shaped, parse_file_name
+from filestore.ids import created_at, fold_dataset_name, is_draft_name, is_file_name, is_id_shaped, parse_file_name
 from filestore.storage.files import Disk
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 
-__all__ = ["Names", "find_names"]
+__all__ = ["Names", "find_names", "misplaced"]
 
 _FOR_WINDOWS = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|[. ]\Z|\A(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.|\Z)', re.IGNORECASE
 )
 _NEARLY_JSON = re.compile(r"\.json(?:c|5|\.txt)?\Z", re.IGNORECASE)
+_OF_A_DATASET = frozenset({"schemas", "tombstones", "files"})
 _SKEW = timedelta(minutes=5)
 """The clock of another machine may be ahead by so much."""
 
@@ -59,6 +60,8 @@ def find_names(disk: Disk, layout: DatasetLayout, now: datetime) -> Names:
         elif _NEARLY_JSON.search(name) and not name.startswith("."):
             message = "Nothing reads a file of this name: let it end in `.json`."
             names.findings.append(Finding(f"{layout.directory}/{name}", 1, 1, "wrong-suffix", message))
+        elif name not in _OF_A_DATASET and not name.startswith("."):
+            names.findings += _iter_misplaced(disk, layout, name)
     folded: dict[str, str] = {}
     for name in [*names.datapoints, *names.drafts]:
         other = folded.setdefault(fold_dataset_name(name), name)
@@ -67,6 +70,20 @@ def find_names(disk: Disk, layout: DatasetLayout, now: datetime) -> Names:
             names.findings.append(Finding(f"{layout.directory}/{name}", 1, 1, "case-collision", message))
     _find_tombstones(names, disk, layout)
     return names
+
+
+def misplaced(path: str) -> Finding:
+    """Return the finding that a datapoint's file is where no reader looks for one."""
+    message = "No reader finds a datapoint here: move it into the directory of its dataset."
+    return Finding(path, 1, 1, "misplaced-datapoint", message)
+
+
+def _iter_misplaced(disk: Disk, layout: DatasetLayout, name: str) -> Iterator[Finding]:
+    """Yield what a directory holds that people have put into a dataset's."""
+    status = disk.status(f"{layout.path}/{name}")
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        inner = sorted(filter(is_file_name, disk.iter_names(f"{layout.path}/{name}")))
+        yield from (misplaced(f"{layout.directory}/{name}/{one}") for one in inner)
 
 
 def _sort_in(names: Names, name: str, disk: Disk, layout: DatasetLayout, now: datetime) -> None:

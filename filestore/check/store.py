@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from filestore.check.dataset import check_dataset, check_files
+from filestore.check.names import misplaced
 from filestore.check.workers import Workers
 from filestore.errors import ConfigError
 from filestore.findings import Finding
@@ -81,7 +82,9 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
     def check_all(self) -> Outcome:
         """Check every dataset, and what lies beside them."""
         files = 0
-        directories = sorted(filter(self._is_dataset, self._disk.names(self._root)))
+        names = self._disk.names(self._root)
+        self._found += map(misplaced, filter(is_file_name, names))
+        directories = sorted(filter(self._is_dataset, names))
         folded: dict[str, str] = {}
         for directory in directories:
             other = folded.setdefault(fold_dataset_name(str(parse_directory_name(directory))), directory)

@@ -41,7 +41,7 @@ def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -
             ids = store.create_datapoints(dataset_name=dataset, requests=items.values)
         else:
             ids = store.bulk_insert_datapoints(dataset_name=dataset, datapoints=items.values)
-    warn_of_unknown_fields(items)
+    warn_of_unknown_fields(items, v1=v1)
     if not ids:
         click.echo("0 datapoints inserted", err=True)
     print_ids(ids, format)

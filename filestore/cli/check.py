@@ -66,7 +66,7 @@ def check(
     chosen = format or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
     _tell(told, files, chosen)
     if not files:
-        where = "there" if paths else "in this directory"
+        where = "there" if paths else f"in {settings.place}"
         click.echo(f"There are no datapoints {where}; --root names another store.", err=True)
     if any(finding.severity == "error" for _, finding in told):
         raise click.exceptions.Exit(1)

@@ -21,6 +21,9 @@ UNREAD_FIELDS = (
 )
 """Fields of a datapoint that the API returned: an insert does not read them, and nobody expects it to."""
 
+_V1_OUTPUT = ("raw", "parsed")
+"""Fields of an output of the v1 generation; the second is what the API returns of the first."""
+
 Line = tuple[int, bytes]
 """The number of a line, from 1, and its text."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -105,13 +108,23 @@ def naming_places(items: Items) -> Iterator[None]:
         raise RequestError(f"{items.places[error.item]}: {error}") from error
 
 
-def find_unknown_fields(items: Items) -> Iterator[str]:
-    """Yield a sentence for each field that the API ignores: most likely it is misspelt.
+def find_unknown_fields(items: Items, *, v1: bool) -> Iterator[str]:
+    """Yield a sentence for each field that the API ignores: most likely it is misspelt, or of the other generation.
 
-    >>> list(find_unknown_fields(Items([{"tagz": {}}], ["x.json:1"])))
+    Args:
+        items: The items.
+        v1: Whether they are of the v1 generation, whose outputs are texts.
+
+    >>> list(find_unknown_fields(Items([{"tagz": {}}], ["x.json:1"]), v1=False))
     ['x.json:1: `tagz` is ignored; did you mean `tags`?']
     """
     for value, place in zip(items.values, items.places, strict=True):
-        for key in value if isinstance(value, dict) else ():
+        if not isinstance(value, dict):
+            continue
+        for key in value:
             if key not in KNOWN_FIELDS and key not in UNREAD_FIELDS:
                 yield f"{place}: `{key}` is ignored; {suggest_name(key, KNOWN_FIELDS)}"
+        output = value.get("output")
+        for key in output if v1 and isinstance(output, dict) else ():
+            if key not in _V1_OUTPUT:
+                yield f'{place}: `output.{key}` is ignored; an output is {{"raw": "its value as JSON text"}} here'

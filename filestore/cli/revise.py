@@ -64,7 +64,7 @@ def update(
         updated = store.update_datapoints(
             dataset_name=dataset, requests=items.values, new_ids=new_id, merge_tags=bool(ids)
         )
-    warn_of_unknown_fields(items)
+    warn_of_unknown_fields(items, v1=True)
     print_ids(updated, format)
 
 

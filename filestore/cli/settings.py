@@ -33,6 +33,11 @@ class Settings(NamedTuple):
     root: str
     config_file: str | None
 
+    @property
+    def place(self) -> str:
+        """How a sentence calls the root."""
+        return "this directory" if self.root == "." else self.root
+
     def open_store(self, *, watch: bool = False) -> FileStore:
         """Open the store, which must be there already: a root typed wrong would look like an empty store.
 

@@ -80,10 +80,11 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
     from filestore.storage.upkeep import Purge
 
     store = settings.open_store()
-    if dataset not in store.dataset_names():
-        click.echo(f"There is no dataset '{one_line(dataset)}'.", err=True)
     found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
-    if not dry_run and found != Purge([], [], []) and not yes and not confirm(f"Remove {_counted(found)} for good?"):
+    nothing = Purge([], [], [])
+    if found == nothing and dataset not in store.dataset_names():
+        click.echo(f"There is no dataset '{one_line(dataset)}'.", err=True)
+    if not dry_run and found != nothing and not yes and not confirm(f"Remove {_counted(found)} for good?"):
         click.echo("Nothing was removed.", err=True)
         raise click.exceptions.Exit(1)
     if not dry_run:
