@@ -476,8 +476,11 @@ def test_a_directory_in_a_dataset_stands_for_the_dataset(
     assert run("check").stderr == "0 errors, 3 warnings in 18 files\n"
 
 
-def test_a_store_without_datapoints_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_store_without_datapoints_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("--root", tmp_path, "check")
+    assert done.stderr.splitlines()[1] == f"There are no datapoints in {tmp_path}; --root names another store."
+    monkeypatch.chdir(tmp_path)
+    done = run("check")
     assert done.stderr.splitlines()[1] == "There are no datapoints in this directory; --root names another store."
 
 
