@@ -134,6 +134,11 @@ def test_it_runs_as_a_module() -> None:
         pytest.param(["get", "demo", "x\x1b[31m"], r"Invalid value for 'ID...': 'x\x1b[31m': UUID", id="get no id"),
         pytest.param(["delete", "demo", UNKNOWN_ID, "1"], "Invalid value for 'ID...': '1': UUID", id="delete no id"),
         pytest.param(["serve", "--port", "70000"], "70000 is not in the range", id="no port"),
+        pytest.param(
+            ["list", "demo", "--root", "."], "'--root' stands before the command: filestore --root", id="late"
+        ),
+        pytest.param(["list", "demo", "--roof", "."], "No such option '--roof'", id="unknown option"),
+        pytest.param(["schema", "dem"], "There is no dataset 'dem'. Did you mean 'demo'?", id="no dataset to complete"),
         pytest.param(["serve", "--host", "0.0.0.0"], "lets other machines in", id="open to others"),
     ],
 )
@@ -782,4 +787,7 @@ def test_a_port_that_is_taken_is_one_line(root: Path) -> None:
         result = run(root, "serve", "--port", port)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Error: Cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+    assert result.stderr == (
+        f"Error: Cannot listen on 127.0.0.1, port {port}: Address already in use;"
+        " choose another port, or 0 for any that is free\n"
+    )

@@ -101,6 +101,14 @@ def test_no_file_is_replaced(root: Path) -> None:
     assert [Path(path).name for path in unnamed] == ["new-draft_email.json", "new-draft_email-2.json"]
 
 
+def test_a_new_dataset_with_nearly_the_name_of_another_is_told(root: Path) -> None:
+    result = run(root, "new", "email_aplication", "draft_email")
+    assert result.exit_code == 0
+    assert "This makes a new dataset, 'email_aplication'. Did you mean 'email_application'?\n" in result.stderr
+    for dataset in ("email_application", "email_aplication", "something else"):
+        assert "new dataset" not in run(root, "new", dataset, "draft_email").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [

@@ -566,7 +566,7 @@ class TestRestore:
         [new] = patch(call, {"type": "chat", "id": middle})
         before = snapshot(store.root)
         cases = {
-            live: (400, f"Datapoint {live} was never deleted"),
+            live: (400, f"Datapoint {live} is not deleted"),
             old: (400, f"Datapoint {old} was replaced by {new}: delete that first to have the old one back"),
             UNKNOWN_ID: (404, f"Datapoint not found for dataset: demo and id: {UNKNOWN_ID}"),
         }

@@ -80,6 +80,11 @@ class LazyGroup(click.Group):
 
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if not any(error.option_name in option.opts for option in self.params):
+                raise
+            message = f"'{error.option_name}' stands before the command: filestore {error.option_name} ... COMMAND"
+            raise click.UsageError(message, error.ctx) from None
         except FileContentError as error:
             _report(f"{ctx.params['root']}/{error}".removeprefix("./"))
             raise click.exceptions.Exit(error.exit_code) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from filestore.cli.settings import Settings, dataset_argument, examples
+from filestore.cli.settings import Settings, dataset_argument, examples, hint_dataset
 from filestore.cli.targets import show_path
 from filestore.cli.terminal import escape_controls
 
@@ -33,6 +33,9 @@ def new(settings: Settings, dataset: str, function: str, name: str | None) -> No
     from filestore.formatting.new import write_new_draft
 
     store = settings.open_store()
+    hint = "" if store.open_dataset(dataset).exists() else hint_dataset(store, dataset)
     path = show_path(store.root, write_new_draft(store, dataset, function, name))
     click.echo(escape_controls(path))
+    if hint:
+        click.echo(f"This makes a new dataset, '{escape_controls(dataset)}'.{hint}", err=True)
     click.echo(f"Fill it in, then: filestore fmt --adopt {escape_controls(path)}", err=True)

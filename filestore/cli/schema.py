@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from filestore.cli.output import print_json
-from filestore.cli.settings import Settings, complete_dataset, examples
+from filestore.cli.settings import Settings, complete_dataset, examples, hint_dataset
 from filestore.cli.targets import show_path
 from filestore.cli.terminal import escape_controls
 
@@ -43,11 +43,11 @@ def schema(settings: Settings, dataset: str | None, write: bool, vscode: bool) -
     from filestore.formatting.editor_schema import make_editor_schema, write_editor_schema
 
     store = settings.open_store()
+    if dataset is not None and not store.open_dataset(dataset).exists():
+        raise click.UsageError(f"There is no dataset '{escape_controls(dataset)}'.{hint_dataset(store, dataset)}")
     if not write and not vscode:
         print_json(make_editor_schema(store, dataset))
         return
-    if dataset is not None and not store.open_dataset(dataset).exists():
-        raise click.UsageError(f"There is no dataset '{escape_controls(dataset)}'.")
     names = list(filter(partial(_holds_files, store), store.dataset_names())) if dataset is None else [dataset]
     written = [write_editor_schema(store, name) for name in names]
     for path in filter(None, written):

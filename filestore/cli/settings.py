@@ -20,6 +20,7 @@ __all__ = [
     "dataset_argument",
     "examples",
     "function_option",
+    "hint_dataset",
     "ids_argument",
     "ids_format_option",
     "optional_ids_argument",
@@ -112,6 +113,15 @@ def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str
     except (click.UsageError, FilestoreError, OSError):
         return []  # a shell's completion has no place for errors
     return [name for name in names if name.startswith(incomplete)]
+
+
+def hint_dataset(store: FileStore, name: str) -> str:
+    """Ask, after a space, whether another dataset was meant: one of nearly the same name, where none has this."""
+    from filestore.errors import find_near
+
+    names = store.dataset_names()
+    near = None if name in names else find_near(name, names)
+    return f" Did you mean '{escape_controls(near)}'?" if near else ""
 
 
 dataset_argument = click.argument("dataset", shell_complete=complete_dataset)

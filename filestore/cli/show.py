@@ -10,7 +10,7 @@ import click
 from filestore.cli.output import TABLE_FORMATS, print_json, print_json_lines, print_table
 from filestore.cli.preview import preview_input, preview_output, preview_tags
 from filestore.cli.query_options import query_arguments, query_options
-from filestore.cli.settings import Settings, dataset_argument, examples, function_option, ids_argument
+from filestore.cli.settings import Settings, dataset_argument, examples, function_option, hint_dataset, ids_argument
 from filestore.cli.table import Column
 from filestore.cli.terminal import escape_controls, one_line
 from filestore.codec import JSONValue
@@ -218,11 +218,7 @@ def _explain_rest(limit: int, offset: int, total: int) -> None:
 
 
 def _explain_empty(store: FileStore, dataset: str, offset: int, *, is_narrowed: bool) -> None:
-    import difflib
-
-    names = store.dataset_names()
-    close = [] if dataset in names else difflib.get_close_matches(dataset, names, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
     that_match = " that match" if is_narrowed else ""
     after = f" after the first {offset}" if offset else ""
-    click.echo(escape_controls(f"No datapoints found in dataset '{dataset}'{that_match}{after}.{hint}"), err=True)
+    found = f"No datapoints found in dataset '{escape_controls(dataset)}'{that_match}{after}."
+    click.echo(f"{found}{hint_dataset(store, dataset)}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import os
 import selectors
@@ -204,7 +205,8 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
         listener = socket.create_server(address, family=family, backlog=backlog)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise RequestError(f"Cannot listen on {place}: {reason}") from error
+        advice = "; choose another port, or 0 for any that is free" if error.errno == errno.EADDRINUSE else ""
+        raise RequestError(f"Cannot listen on {place}: {reason}{advice}") from error
     # A client may leave between select and accept, which would then block.
     listener.setblocking(False)
     return listener

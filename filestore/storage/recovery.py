@@ -86,15 +86,15 @@ class Recovery:
             return
         head = read_head(self._disk, self._layout.root)
         is_elsewhere = pending.head != head and not self._is_applied(pending)
-        if is_elsewhere and decision is None:
-            raise RecoveryNeededError(
-                f"A change to dataset {self._layout.name} was interrupted at commit {pending.head}, and HEAD is at"
-                f" {head} now: `filestore recover --apply` completes it here, `filestore recover --discard` gives it up"
-            )
         if is_elsewhere and decision == "discard":
             self._refuse_half(pending)
             self._give_up(number)
             return
+        if is_elsewhere and decision != "apply":
+            raise RecoveryNeededError(
+                f"A change to dataset {self._layout.name} was interrupted at commit {pending.head}, and HEAD is at"
+                f" {head} now: `filestore recover --apply` completes it here, `filestore recover --discard` gives it up"
+            )
         self._numbers.write(number)
         gained = self._placing.make_directories(pending.puts)  # git may have removed them with their last tracked file
         self._journal.settle(number - 1, [*self._placing.apply(pending, None), *gained], is_pending=True)

@@ -158,7 +158,7 @@ class FileStore(LegacyOperations, V1Operations):
 
         Raises:
             DatapointNotFoundError: There is no datapoint with one of the ids.
-            RequestError: One was never deleted, or an update has replaced it; or there is no id.
+            RequestError: One is not deleted, or an update has replaced it; or there is no id.
         """
         from filestore.storage.upkeep import find_live_successors
 
@@ -277,4 +277,4 @@ def _require_stale(view: DatasetView, datapoint_id: uuid.UUID) -> None:
     if not is_datapoint_id(datapoint_id) or view.find(datapoint_id, lambda data, path: None) is None:
         raise DatapointNotFoundError(view.layout.name, datapoint_id)
     if view.staled_at(datapoint_id) is None:
-        raise RequestError(f"Datapoint {datapoint_id} was never deleted")
+        raise RequestError(f"Datapoint {datapoint_id} is not deleted")
