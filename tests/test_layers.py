@@ -43,7 +43,8 @@ EXCEPTIONS = {
 }
 
 STORAGE_FLOORS = [
-    {"files", "layout", "locks", "packed", "patience", "feed", "rows"},
+    {"patience"},
+    {"files", "layout", "locks", "packed", "feed", "rows"},
     {"change", "orders", "sequence", "watches", "repository", "ignoring", "config_files"},
     {"names", "placing", "initialize"},
     {"journal"},

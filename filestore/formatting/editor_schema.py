@@ -43,7 +43,7 @@ def write_editor_schema(store: FileStore, dataset_name: str) -> str | None:
             _, old, status = view.look(_ENTRY, lambda data, path: None)
             if old == data:
                 return change, None
-            change.replaced[_ENTRY] = Replaced.of(old, status)
+            change.replaced[_ENTRY] = Replaced.of(old, status, view.since_ns)
         except FileNotFoundError:
             pass
         change.puts[_ENTRY] = data

@@ -151,7 +151,7 @@ class FileFormatter:
         canonical = dumps(schema)
         if canonical != data:
             change.puts[entry] = canonical
-            change.replaced[entry] = Replaced.of(data, status)
+            change.replaced[entry] = Replaced.of(data, status, view.since_ns)
         return _changed(path, data, canonical)
 
     def _plan_draft(self, view: DatasetView, change: Change, name: str, path: str) -> Outcome:
@@ -162,7 +162,7 @@ class FileFormatter:
         context = self._context(view)
         (datapoint, files), data, status = view.look(entry, lambda data, path: read_draft(data, path, new_id, context))
         put(change, view, *self._store.bring_along(datapoint, files, self._dataset))
-        change.replaced[entry] = Replaced.of(data, status)
+        change.replaced[entry] = Replaced.of(data, status, view.since_ns)
         change.removed.append(entry)
         new = Entry("datapoint", file_name(new_id))
         new_path = view.layout.shown(view.layout.final(new))

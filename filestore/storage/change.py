@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from filestore.codec import JSONValue, dumps, loads
 from filestore.shapes import ObjectReader, expect_text
-from filestore.storage.files import Signature, signature
+from filestore.storage.files import Signature, is_young, signature
 from filestore.storage.layout import Entry
 
 __all__ = ["Change", "Pending", "Replaced"]
@@ -23,13 +23,16 @@ class Replaced(NamedTuple):
     """SHA-256 of its bytes."""
     mode: int
     """Its permission bits, which the new file gets."""
+    is_young: bool
+    """Whether one more change might have left it with the same signature."""
 
     @classmethod
-    def of(cls, data: bytes, status: os.stat_result) -> Replaced:
-        """Return the state of a file that was just read."""
+    def of(cls, data: bytes, status: os.stat_result, since_ns: int) -> Replaced:
+        """Return the state of a file that was read after a moment."""
         import hashlib
 
-        return cls(signature(status), hashlib.sha256(data).hexdigest(), stat.S_IMODE(status.st_mode))
+        digest = hashlib.sha256(data).hexdigest()
+        return cls(signature(status), digest, stat.S_IMODE(status.st_mode), is_young(status, since_ns))
 
 
 class Change:

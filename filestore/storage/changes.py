@@ -70,7 +70,7 @@ def supersede(change: Change, view: DatasetView, ids: Sequence[uuid.UUID], now: 
     for one in ids:
         found = view.find(one, lambda data, path: data)
         if found is not None:
-            change.replaced[Entry("datapoint", file_name(one))] = Replaced.of(*found)
+            change.replaced[Entry("datapoint", file_name(one))] = Replaced.of(*found, view.since_ns)
     stale(change, ids, now)
 
 
@@ -99,7 +99,7 @@ def put(
         current, status = found
         if current == data:
             return
-        change.replaced[entry] = Replaced.of(current, status)
+        change.replaced[entry] = Replaced.of(current, status, view.since_ns)
     change.puts[entry] = data
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from filestore.errors import ConfigError, SchemaTimeoutError
 from filestore.functions import EMPTY_CONFIG, FunctionConfig
-from filestore.storage.files import YOUNG_NS, Disk, Signature, signature
-from filestore.storage.patience import RECENT_NS, Patience
+from filestore.storage.files import Disk, Signature, is_young, signature
+from filestore.storage.patience import RECENT_NS, Patience, is_near
 
 __all__ = ["ConfigFiles"]
 
@@ -152,7 +152,7 @@ class _Files(NamedTuple):
             raise PermissionError(errno.EACCES, reason, path)
         now = time.time_ns()
         data, status = Disk().read(target)
-        if any(abs(now - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns)):
+        if is_young(status, now):
             self.young.add(place)
         self.signatures.setdefault(place, signature(status))
         return data
@@ -160,7 +160,7 @@ class _Files(NamedTuple):
     def is_any_recent(self) -> bool:
         """Tell whether a file changed so lately that somebody may still be writing it."""
         now = time.time_ns()
-        return any(abs(now - changed) < RECENT_NS for _, _, changed, _ in self.signatures.values())
+        return any(is_near(changed, now, RECENT_NS) for _, _, changed, _ in self.signatures.values())
 
     def have_changed(self) -> bool:
         """Tell whether a file is no longer as it was read, as far as that can be seen."""

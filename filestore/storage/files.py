@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from filestore.storage.patience import is_near
+
 if TYPE_CHECKING:
     import ctypes
     from types import TracebackType
@@ -44,14 +46,14 @@ def signature(status: os.stat_result) -> Signature:
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def is_young(status: os.stat_result, now_ns: int) -> bool:
+def is_young(status: os.stat_result, since_ns: int) -> bool:
     """Tell whether something changed so lately that one more change might leave the same times.
 
     Args:
         status: Its status.
-        now_ns: The time, taken before the status was: this process may lose its turn between the two.
+        since_ns: A time before the status was taken.
     """
-    return any(abs(now_ns - changed) < YOUNG_NS for changed in (status.st_mtime_ns, status.st_ctime_ns))
+    return any(is_near(changed, since_ns, YOUNG_NS) for changed in (status.st_mtime_ns, status.st_ctime_ns))
 
 
 _IS_LINK = "it is a symbolic link, which is not followed"

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import errno
 import stat
-import time
 
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
 from filestore.storage.change import Change, Pending
-from filestore.storage.files import MOST_BYTES, Disk, is_young, signature
+from filestore.storage.files import MOST_BYTES, Disk
 from filestore.storage.layout import DatasetLayout, Entry
-from filestore.storage.placing import OWN_WORK, Placing, find_digest
+from filestore.storage.placing import OWN_WORK, Placing
 from filestore.storage.repository import read_head
 from filestore.storage.sequence import Sequence, SequenceFile
 
@@ -174,13 +173,7 @@ class Journal:
 
     def _check_unchanged(self, change: Change) -> None:
         for entry, replaced in change.replaced.items():
-            final = self.layout.final(entry)
-            now = time.time_ns()
-            status = self.disk.status(final)
-            if status is None or signature(status) != replaced.signature:
-                raise ChangedMeanwhileError(entry.name)
-            # What is saved twice within one clock tick looks the same.
-            if is_young(status, now) and find_digest(self.disk, final) != replaced.digest:
+            if not self.placing.is_as_read(entry, replaced):
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
             is_new = entry.kind in OWN_WORK and entry not in change.replaced

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["RECENT_NS", "Patience", "is_recent", "is_settled"]
+__all__ = ["RECENT_NS", "Patience", "is_near", "is_recent", "is_settled"]
 
 _SECONDS = 0.25
 _FEWEST_LOOKS = 10
@@ -37,21 +37,32 @@ class Patience:
         return False
 
 
-def is_settled(directory: os.stat_result, now_ns: int) -> bool:
+def is_near(changed_ns: int, since_ns: int, span_ns: int) -> bool:
+    """Tell whether something changed between a span before a moment and now, or a span from now.
+
+    Args:
+        changed_ns: When it changed.
+        since_ns: The moment, before the look whose worth is asked for: this process may have lost its turn since.
+        span_ns: The span, also ahead, for clocks that differ a little.
+    """
+    return since_ns - span_ns < changed_ns < time.time_ns() + span_ns
+
+
+def is_settled(directory: os.stat_result, since_ns: int) -> bool:
     """Tell whether the names in a directory are complete, as far as its age can tell.
 
     Args:
         directory: Its status.
-        now_ns: The time, taken before the look at its names.
+        since_ns: A time before the look at its names.
     """
-    return abs(now_ns - directory.st_mtime_ns) > _GAP_NS
+    return not is_near(directory.st_mtime_ns, since_ns, _GAP_NS)
 
 
-def is_recent(status: os.stat_result | None, now_ns: int) -> bool:
+def is_recent(status: os.stat_result | None, since_ns: int) -> bool:
     """Tell whether something is there and changed so lately that what it lacks may still come.
 
     Args:
         status: Its status.
-        now_ns: The time, taken before the look at what it lacks.
+        since_ns: A time before the look at what it lacks.
     """
-    return status is not None and abs(now_ns - status.st_mtime_ns) < RECENT_NS
+    return status is not None and is_near(status.st_mtime_ns, since_ns, RECENT_NS)

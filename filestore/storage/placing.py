@@ -53,7 +53,7 @@ class Placing:
             staged, final = self.layout.staged(entry), self.layout.final(entry)
             if replaced is None and not self._is_staged(staged):
                 continue
-            if (entry.kind in OWN_WORK or digest) and not self._is_as_read(entry, digest, replaced):
+            if (entry.kind in OWN_WORK or digest) and not self._is_to_give_way(entry, digest, replaced):
                 if entry.kind not in OWN_WORK:
                     continue  # it was to say the same in other bytes
                 final = self._free_draft(entry)
@@ -72,22 +72,28 @@ class Placing:
             raise OSError(f"{staged} is not a regular file")
         return status is not None
 
-    def _is_as_read(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
-        """Tell whether a file is still the one that the change was computed from; a later hand edit stays."""
+    def is_as_read(self, entry: Entry, read: Replaced) -> bool:
+        """Tell whether a file is still in the state it was read in."""
         final = self.layout.final(entry)
-        if replaced is None:
-            return find_digest(self.disk, final) == digest
-        if entry not in replaced:
-            return self.disk.is_free(final)
         status = self.disk.status(final)
-        return status is not None and signature(status) == replaced[entry].signature
+        if status is None or signature(status) != read.signature:
+            return False
+        return not read.is_young or find_digest(self.disk, final) == read.digest
+
+    def _is_to_give_way(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
+        """Tell whether a file is still the one that the change was computed from; a later hand edit stays."""
+        if replaced is None:
+            return find_digest(self.disk, self.layout.final(entry)) == digest
+        if entry not in replaced:
+            return self.disk.is_free(self.layout.final(entry))
+        return self.is_as_read(entry, replaced[entry])
 
     def is_to_go(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
         """Tell whether a file is still there that a change takes away; a draft that was edited since stays."""
         status = self.disk.status(self.layout.final(entry))
         if status is None or digest is None:
             return status is not None
-        return stat.S_ISREG(status.st_mode) and self._is_as_read(entry, digest, replaced)
+        return stat.S_ISREG(status.st_mode) and self._is_to_give_way(entry, digest, replaced)
 
     def _check_steps(self, entry: Entry) -> None:
         """Refuse to follow a link on the way to an entry."""

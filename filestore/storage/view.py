@@ -42,6 +42,9 @@ class DatasetView:
         index: What the process remembers of the dataset.
         own_mtime_ns: The mtime that the store's own last change left on the directory.
         pending: A committed change to be seen as if it were applied, where it cannot be.
+
+    Attributes:
+        since_ns: A time before anything was read.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class DatasetView:
         own_mtime_ns: int,
         pending: Pending | None = None,
     ) -> None:
+        self.since_ns = time.time_ns()
         self.layout = layout
         self.index = index
         self.is_overlaid = pending is not None

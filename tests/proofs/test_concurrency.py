@@ -426,6 +426,37 @@ def test_file_that_is_just_being_replaced_is_waited_for(
 
 
 @dataclass(frozen=True)
+class LostTurnDisk(GapDisk):
+    """The same, where the file is removed once the store has lost its turn for long before a look at the directory."""
+
+    number: int = 1
+    """Before which look."""
+    checks: list[str] = field(default_factory=list)
+
+    def check_directory(self, path: str) -> os.stat_result | None:
+        if path == str(self.path.parent):
+            self.checks.append(path)
+            if len(self.checks) == self.number:
+                goes_on_ns = time.time_ns() + 5 * YOUNG_NS
+                assert until(lambda: time.time_ns() > goes_on_ns)
+                self.path.unlink()
+        return super().check_directory(path)
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_file_that_is_removed_while_the_store_loses_its_turn_is_waited_for(
+    edited: tuple[FileStore, uuid.UUID, Path], number: int
+) -> None:
+    store, target, path = edited
+    reader = FileStore(store.root)
+    disk = reader._datasets._disk = LostTurnDisk(path=path, data=path.read_bytes(), number=number)
+    come_to_rest(path.parent)
+    while len(disk.checks) < number:
+        assert target in [datapoint.id for datapoint in everything(reader)]
+    assert path.exists()
+
+
+@dataclass(frozen=True)
 class EditorBesideDisk(Disk):
     """The door to the disk, beside an editor who saves the file once, when the store has just read or staged it."""
 
@@ -486,37 +517,48 @@ def test_hand_edit_saved_before_a_successor_takes_over_is_kept_by_it(edited_besi
 class SameTimeDisk(Disk):
     """The door to the disk, beside an editor who saves right after a read and leaves the file's times as they were.
 
-    As with a clock that ticks slowly; here by a memory mapping, whose page was written before.
+    As with a clock that ticks slowly; here by a memory mapping, whose page was written before. What is then staged
+    takes long, where told so.
     """
 
     path: Path = Path()
+    is_slow: bool = False
     saved: list[bytes] = field(default_factory=list)
 
     def read(self, path: str) -> tuple[bytes, os.stat_result]:
         if self.saved or Path(path) != self.path:
             return super().read(path)
         with self.path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as page:
-            page[0:1] = page[0:1]
-            found = super().read(path)
             at = page.rfind(b"text 3")
-            page[at : at + 4] = b"hand"
-            assert signature(self.path.stat()) == signature(found[1])
+            while True:
+                page[at : at + 4] = b"text"
+                found = super().read(path)
+                page[at : at + 4] = b"hand"
+                if signature(self.path.stat()) == signature(found[1]):  # the kernel has not written the page meanwhile
+                    break
         self.saved.append(found[0])
         return found
 
+    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
+        super().write_new(path, data, mode, sync=sync)
+        if self.is_slow and self.saved:
+            come_to_rest(self.path)
 
+
+@pytest.mark.parametrize("is_slow", [False, True], ids=["quick", "slow"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_hand_edit_that_looks_like_what_was_read_is_kept_by_an_update(
-    edited: tuple[FileStore, uuid.UUID, Path], number: int
+    edited: tuple[FileStore, uuid.UUID, Path], number: int, is_slow: bool
 ) -> None:
     store, target, path = edited
     beside = FileStore(store.root)
-    beside._datasets._disk = SameTimeDisk(path=path)
+    disk = beside._datasets._disk = SameTimeDisk(path=path, is_slow=is_slow)
     others = [one.id for one in everything(store) if one.id != target][: number - 1]
     requests = [{"id": str(one), "name": "renamed"} for one in (target, *others)]
     beside.update_datapoints_metadata(dataset_name=DATASET, requests=requests)
     updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=target)
     assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
+    assert disk.saved
 
 
 @dataclass(frozen=True)
