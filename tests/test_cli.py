@@ -66,7 +66,7 @@ def interrupt(process: subprocess.Popen[str]) -> None:
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.1)
+            process.wait(timeout=5)  # the next one, while it ends, would end it by force
 
 
 @contextmanager

@@ -37,6 +37,9 @@ CREATIONS = choose(8, 300)
 DATASET = "cases"
 EVERYTHING = 10**9
 BATCH = 20
+ATTEMPTS = 20
+GAP_NS = 60_000_000
+"""For so long a new process waits for a name that is gone."""
 
 
 def chat(text: str, function_name: str = "draft_email") -> dict[str, Any]:
@@ -372,6 +375,19 @@ class GapDisk(Disk):
     is_long: bool = False
     """Whether it takes so long that listing and reading alone are given up."""
     looks: list[str] = field(default_factory=list)
+    removed_at: list[int] = field(default_factory=list)
+
+    def take_away(self) -> None:
+        self.removed_at.append(time.time_ns())
+        self.path.unlink()
+
+    def is_found(self, read: Callable[[], list[Datapoint]]) -> bool | None:
+        """Tell whether a read finds the file; None if it was so slow that it need not have waited for the file."""
+        found = self.path.stem in [str(datapoint.id) for datapoint in read()]
+        if not found and time.time_ns() - self.removed_at[-1] > GAP_NS:
+            self.path.write_bytes(self.data)
+            return None
+        return found
 
     def look(self, path: str, *, is_late: bool = False) -> None:
         if is_late == self.is_long:
@@ -404,6 +420,11 @@ def get_one(store: FileStore, target: uuid.UUID) -> list[Datapoint]:
     return [store.get_datapoint(dataset_name=DATASET, datapoint_id=target)]
 
 
+def is_waited_for(attempt: Callable[[], bool | None]) -> bool:
+    """Tell the outcome of the first attempt that has one; on a busy machine it may not be the first of all."""
+    return next((found for found in (attempt() for _ in range(ATTEMPTS)) if found is not None), False)
+
+
 @pytest.mark.parametrize(
     ("is_fresh", "is_long"), [(False, False), (False, True), (True, False)], ids=["lasting", "lasting-long", "fresh"]
 )
@@ -415,14 +436,18 @@ def test_file_that_is_just_being_replaced_is_waited_for(
     is_long: bool,
 ) -> None:
     store, target, path = edited
-    reader = FileStore(store.root)
-    disk = reader._datasets._disk = GapDisk(path=path, data=path.read_bytes(), is_long=is_long)
-    come_to_rest(path.parent)
-    if not is_fresh:
-        assert len(everything(reader)) == BATCH
-    disk.looks.clear()
-    path.unlink()
-    assert target in [datapoint.id for datapoint in read(reader, target)]
+
+    def attempt() -> bool | None:
+        reader = FileStore(store.root)
+        disk = reader._datasets._disk = GapDisk(path=path, data=path.read_bytes(), is_long=is_long)
+        come_to_rest(path.parent)
+        if not is_fresh:
+            assert len(everything(reader)) == BATCH
+        disk.looks.clear()
+        disk.take_away()
+        return disk.is_found(lambda: read(reader, target))
+
+    assert is_waited_for(attempt)
 
 
 @dataclass(frozen=True)
@@ -437,9 +462,9 @@ class LostTurnDisk(GapDisk):
         if path == str(self.path.parent):
             self.checks.append(path)
             if len(self.checks) == self.number:
-                goes_on_ns = time.time_ns() + 5 * YOUNG_NS
+                goes_on_ns = time.time_ns() + GAP_NS + YOUNG_NS
                 assert until(lambda: time.time_ns() > goes_on_ns)
-                self.path.unlink()
+                self.take_away()
         return super().check_directory(path)
 
 
@@ -447,13 +472,17 @@ class LostTurnDisk(GapDisk):
 def test_file_that_is_removed_while_the_store_loses_its_turn_is_waited_for(
     edited: tuple[FileStore, uuid.UUID, Path], number: int
 ) -> None:
-    store, target, path = edited
-    reader = FileStore(store.root)
-    disk = reader._datasets._disk = LostTurnDisk(path=path, data=path.read_bytes(), number=number)
-    come_to_rest(path.parent)
-    while len(disk.checks) < number:
-        assert target in [datapoint.id for datapoint in everything(reader)]
-    assert path.exists()
+    store, _, path = edited
+
+    def attempt() -> bool | None:
+        reader = FileStore(store.root)
+        disk = reader._datasets._disk = LostTurnDisk(path=path, data=path.read_bytes(), number=number)
+        come_to_rest(path.parent)
+        while not disk.removed_at:
+            found = disk.is_found(lambda: everything(reader))
+        return found
+
+    assert is_waited_for(attempt)
 
 
 @dataclass(frozen=True)
