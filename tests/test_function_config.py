@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -627,6 +628,62 @@ def test_a_mistake_is_told_until_it_is_mended(write: Write, tmp_path: Path) -> N
     (tmp_path / "user.json").unlink()
     with pytest.raises(ConfigError):
         files.current()
+
+
+class EditedConfigFiles(ConfigFiles):
+    """A config beside somebody who takes a file of it away, or empties it, and writes it again some looks later."""
+
+    path = Path()
+    data = b""
+    looks = 0
+
+    def take_away(self, path: Path, part: bytes | None) -> None:
+        self.path, self.data, self.looks = path, path.read_bytes(), 1
+        path.unlink() if part is None else path.write_bytes(part)
+
+    def _find_documents(self) -> list[str]:
+        try:
+            return super()._find_documents()
+        finally:
+            self._look()
+
+    def _load(self, *arguments: Any) -> Any:
+        try:
+            return super()._load(*arguments)
+        finally:
+            self._look()
+
+    def _look(self) -> None:
+        if 0 < self.looks < 4:
+            self.looks += 1
+            if self.looks == 4:
+                self.path.write_bytes(self.data)
+
+
+@pytest.mark.parametrize("part", [None, b"", GREET.encode()], ids=["gone", "empty", "half"])
+@pytest.mark.parametrize("pattern", [None, "tensorzero.toml", "*.toml"])
+def test_a_config_that_is_just_written_is_waited_for(
+    write: Write, tmp_path: Path, pattern: str | None, part: bytes | None
+) -> None:
+    write(GREET + EXTRACT)
+    files = EditedConfigFiles(Path.cwd(), pattern)
+    for _ in range(3):
+        assert set(settle(files).functions) == {"greet", "extract"}
+        files.take_away(tmp_path / "tensorzero.toml", part)
+        assert set(files.current().functions) == {"greet", "extract"}
+        assert files.looks == 4
+
+
+def test_a_schema_of_the_config_that_is_just_written_is_waited_for(write: Write, tmp_path: Path) -> None:
+    write("true", "schemas/user.json")
+    write(GREET + "user_schema = 'schemas/user.json'")
+    for path in ("tensorzero.toml", "schemas/user.json"):
+        os.utime(tmp_path / path, (0, 0))
+    files = EditedConfigFiles(Path.cwd(), None)
+    settle(files)
+    files.take_away(tmp_path / "schemas/user.json", None)
+    assert files.current().get_function("greet").schemas == {"user": True}
+    assert files.looks == 4
 
 
 def test_threads_share_one_config(write: Write) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from filestore import FileStore
+from filestore.cli import main
 from filestore.errors import DatasetNameError, FilestoreError, RequestError, StorageError
 from filestore.storage.files import Disk
 from tests.conftest import snapshot
@@ -351,3 +353,12 @@ def test_a_file_larger_than_any_of_ours_is_read_no_further(store: FileStore) -> 
     ):
         with pytest.raises(FilestoreError, match="larger than 512 MiB"):
             look()
+
+
+def test_a_hidden_link_of_an_editor_is_in_nobodys_way(store: FileStore) -> None:
+    [one] = insert(store, {"type": "json", "function_name": "f", "input": {}, "output_schema": {"title": "t"}})
+    (store.root / "demo" / f".#{one}.json").symlink_to("user@host.1234:1")  # Emacs' lock, while a buffer is changed
+    assert store.purge_dataset(dataset_name="demo").schemas == []
+    store.delete_datapoint(dataset_name="demo", datapoint_id=one)
+    assert store.purge_dataset(dataset_name="demo").datapoints == [one]
+    assert CliRunner().invoke(main, ["--root", str(store.root), "check"]).exit_code == 0

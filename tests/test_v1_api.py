@@ -539,6 +539,9 @@ def test_base64_files_are_kept_beside_the_datapoints(call: Call, store: FileStor
     sent_back = {**CHAT, "input": get_one(call, one)["input"]}
     create(call, sent_back, dataset="third")
     assert (store.root / "third" / path).exists()
+    (store.root / "demo" / path).write_bytes(b"\x89PNG\n\x1a\n")  # as git does where it takes it for text
+    answer = call("GET", f"/internal/object_storage?storage_path={query}")
+    assert (answer.status, f"demo/{path}:1:1: this file was altered" in error_of(answer)) == (500, True)
     elsewhere = {"kind": {"type": "filesystem", "path": "demo"}, "path": f"files/{'0' * 64}.png"}
     block = {"type": "file", "file_type": "object_storage_pointer", "mime_type": "image/png", "storage_path": elsewhere}
     [other] = create(call, {**CHAT, "input": {"messages": [{"role": "user", "content": [block]}]}}, dataset="third")

@@ -55,12 +55,14 @@ def find_names(disk: Disk, layout: DatasetLayout, now: datetime) -> Names:
     """
     names = Names()
     for name in sorted(disk.iter_names(layout.path)):
+        if name.startswith("."):
+            continue  # hidden: an editor's own
         if name.endswith(".json"):
             _sort_in(names, name, disk, layout, now)
-        elif _NEARLY_JSON.search(name) and not name.startswith("."):
+        elif _NEARLY_JSON.search(name):
             message = "Nothing reads a file of this name: let it end in `.json`."
             names.findings.append(Finding(f"{layout.directory}/{name}", 1, 1, "wrong-suffix", message))
-        elif name not in _OF_A_DATASET and not name.startswith("."):
+        elif name not in _OF_A_DATASET:
             names.findings += _iter_misplaced(disk, layout, name)
     folded: dict[str, str] = {}
     for name in [*names.datapoints, *names.drafts]:
@@ -101,7 +103,7 @@ def _sort_in(names: Names, name: str, disk: Disk, layout: DatasetLayout, now: da
         names.findings.append(Finding(path, 1, 1, "wrong-id", message))
     elif datapoint_id is None:
         if not is_draft_name(name):
-            return  # hidden: an editor's own
+            return  # it is no text
         names.drafts.append(name)
         if _FOR_WINDOWS.search(name):
             message = "Windows does not allow this file name: rename it."

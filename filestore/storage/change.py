@@ -43,12 +43,17 @@ class Change:
         replaced: The state in which those that exist already were read, those that a successor takes over from, and
             the drafts to take away.
         removed: The tombstones and drafts to take away, and what is purged.
+        needed: The schemas and attached files that its datapoints need and that are there already.
+        users: Where something is purged because nothing uses it: by their names, all other JSON files of the dataset,
+            in the state in which they were read.
     """
 
     def __init__(self, removed: Iterable[Entry] = ()) -> None:
         self.puts: dict[Entry, bytes] = {}
         self.replaced: dict[Entry, Replaced] = {}
         self.removed = list(removed)
+        self.needed: set[Entry] = set()
+        self.users: dict[str, Replaced] | None = None
 
 
 class Pending(NamedTuple):

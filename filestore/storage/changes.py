@@ -90,8 +90,11 @@ def put(
     if isinstance(datapoint, JsonDatapoint):
         schema_name = _put_schema(change, view, datapoint.output_schema)
     for name, data in files.items():
-        if view.find_bytes(Entry("file", name)) != data:
-            change.puts[Entry("file", name)] = data
+        file = Entry("file", name)
+        if view.find_bytes(file) == data:
+            change.needed.add(file)
+        else:
+            change.puts[file] = data
     entry = Entry("datapoint", file_name(datapoint.id))
     data = dumps(render_datapoint(datapoint, schema_name))
     found = view.find(datapoint.id, lambda current, path: current) if replaces else None
@@ -113,8 +116,11 @@ def _put_schema(change: Change, view: DatasetView, schema: JSONValue) -> str:
         return None if found is None else canonical_schema(found)
 
     digest = schema_digest(data, lambda digest: find(digest) not in (None, data))
+    schema_entry = Entry("schema", f"{digest}.json")
     if find(digest) is None:
-        change.puts[Entry("schema", f"{digest}.json")] = data
+        change.puts[schema_entry] = data
+    elif schema_entry not in change.puts:
+        change.needed.add(schema_entry)
     return digest
 
 

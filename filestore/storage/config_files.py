@@ -7,12 +7,13 @@ import os
 import stat
 import threading
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from filestore.errors import ConfigError, SchemaTimeoutError
 from filestore.functions import EMPTY_CONFIG, FunctionConfig
 from filestore.storage.files import Disk, Signature, is_young, signature
-from filestore.storage.patience import RECENT_NS, Patience, is_near
+from filestore.storage.patience import GAP_NS, RECENT_NS, Patience, is_near, is_recent
 
 __all__ = ["ConfigFiles"]
 
@@ -51,10 +52,11 @@ class ConfigFiles:
             ConfigError: A mistake in the config, or a file of it that cannot be read.
         """
         with self._guard:
-            documents = self._find_documents()
+            documents = self._find_patiently()
             if self._known is None or self._known.documents != documents or self._known.files.have_changed():
+                is_first = self._known is None
                 self._known = None  # a mistake is not remembered: the next call looks whether it is still there
-                self._known = self._load_patiently(documents)
+                self._known = self._load_patiently(documents, is_first=is_first)
             if self._known.mistake is not None:
                 raise self._known.mistake.with_traceback(None)
             return self._known.config
@@ -63,16 +65,49 @@ class ConfigFiles:
         """Return the absolute paths of all files that the config was read from."""
         return set(self._known.files.signatures) if self._known is not None else set()
 
-    def _load_patiently(self, documents: list[str]) -> _Snapshot:
-        """Load a config, giving an editor that is just writing a file of it the time to finish."""
+    def _find_patiently(self) -> list[str]:
+        """Find the TOML files; one that an editor or git has just taken away may come back."""
+        patience = Patience()
+        while True:
+            since = time.time_ns()
+            documents: list[str] = []
+            mistake = None
+            try:
+                documents = self._find_documents()
+            except ConfigError as error:
+                mistake = error
+            known = self._known.documents if self._known is not None else [self._pattern or ""] if mistake else []
+            is_gone = any(self._is_just_gone(path, since) for path in known if path not in documents)
+            if is_gone and not patience.is_over():
+                continue
+            if mistake is not None:
+                raise mistake
+            return documents
+
+    def _is_just_gone(self, path: str, since_ns: int) -> bool:
+        try:
+            status = os.stat(os.path.dirname(os.path.join(self._base, path)))
+        except (OSError, ValueError):
+            return False
+        return is_recent(status, since_ns)
+
+    def _load_patiently(self, documents: list[str], *, is_first: bool) -> _Snapshot:
+        """Load a config, giving an editor that is just writing a file of it the time to finish.
+
+        Args:
+            documents: Its TOML files.
+            is_first: Whether none was known before; one that is known does not make way for what may be a part of one.
+        """
         patience = Patience()
         while True:
             fence = os.path.realpath(self._root) if self._pattern is None else None
-            files = _Files(self._base, fence, {}, set())
+            files = _Files(self._base, fence, {}, set(), [])
             try:
-                return self._load(documents, files)
+                loaded = self._load(documents, files)
+                if is_first or not files.is_any_near(GAP_NS) or patience.is_over():
+                    return loaded
             except ConfigError:
-                if not files.is_any_recent() or patience.is_over():
+                if not files.is_any_near(RECENT_NS) or patience.is_over():
                     raise
 
     def _load(self, documents: list[str], files: _Files) -> _Snapshot:
@@ -132,12 +167,14 @@ class _Files(NamedTuple):
         fence: The directory that no file may lie outside of, if there is one; free of links.
         signatures: Absolute path to the state in which the file was first read.
         young: Files that had changed just before.
+        gaps: When the directories had last changed in which a file was not found.
     """
 
     base: str
     fence: str | None
     signatures: dict[str, Signature]
     young: set[str]
+    gaps: list[int]
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file.
@@ -151,16 +188,22 @@ class _Files(NamedTuple):
             reason = "it lies outside of the store; to allow that, name the config file yourself (--config-file)"
             raise PermissionError(errno.EACCES, reason, path)
         now = time.time_ns()
-        data, status = Disk().read(target)
+        try:
+            data, status = Disk().read(target)
+        except FileNotFoundError:
+            with suppress(OSError):
+                self.gaps.append(os.stat(os.path.dirname(target)).st_mtime_ns)
+            raise
         if is_young(status, now):
             self.young.add(place)
         self.signatures.setdefault(place, signature(status))
         return data
 
-    def is_any_recent(self) -> bool:
+    def is_any_near(self, span_ns: int) -> bool:
         """Tell whether a file changed so lately that somebody may still be writing it."""
         now = time.time_ns()
-        return any(is_near(changed, now, RECENT_NS) for _, _, changed, _ in self.signatures.values())
+        changes = (*self.gaps, *(changed for _, _, changed, _ in self.signatures.values()))
+        return any(is_near(changed, now, span_ns) for changed in changes)
 
     def have_changed(self) -> bool:
         """Tell whether a file is no longer as it was read, as far as that can be seen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 from filestore.attachments import ATTACHMENT_NAME
-from filestore.errors import DatasetNameError, NotFoundError, ReservedDatasetNameError, StorageError
+from filestore.errors import DatasetNameError, FileContentError, NotFoundError, ReservedDatasetNameError, StorageError
 from filestore.ids import parse_directory_name
 from filestore.storage.dataset import Dataset, Shared
 from filestore.storage.files import Disk
@@ -115,9 +115,15 @@ class Datasets:
 
         Raises:
             NotFoundError: There is no such file.
+            FileContentError: Its content is not the one that its name is made of.
         """
+        import hashlib
+
         kind, _, name = path.partition("/")
         found = self.find_attachment(directory, name) if kind == "files" else None
-        if found is not None:
-            return found
-        raise NotFoundError(f"No attached file {path} in {directory}")
+        if found is None:
+            raise NotFoundError(f"No attached file {path} in {directory}")
+        if hashlib.sha256(found).hexdigest() != name.partition(".")[0]:
+            reason = "this file was altered: its content no longer has the digest in its name (restore it from git)"
+            raise FileContentError(f"{directory}/{path}", 1, 1, reason)
+        return found

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Iterable, Mapping
 
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
-from filestore.storage.change import Change, Pending
+from filestore.storage.change import Change, Pending, Replaced
 from filestore.storage.files import MOST_BYTES, Disk
 from filestore.storage.layout import DatasetLayout, Entry
+from filestore.storage.names import list_json_names
 from filestore.storage.placing import OWN_WORK, Placing
 from filestore.storage.repository import read_head
 from filestore.storage.sequence import Sequence, SequenceFile
@@ -173,7 +175,10 @@ class Journal:
 
     def _check_unchanged(self, change: Change) -> None:
         for entry, replaced in change.replaced.items():
-            if not self.placing.is_as_read(entry, replaced):
+            if not self.placing.is_as_read(self.layout.final(entry), replaced):
+                raise ChangedMeanwhileError(entry.name)
+        for entry in change.needed:
+            if self.disk.status(self.layout.final(entry)) is None:
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.puts:
             is_new = entry.kind in OWN_WORK and entry not in change.replaced
@@ -182,8 +187,19 @@ class Journal:
         for entry in change.removed:
             final = self.layout.final(entry)
             status = self.disk.status(final)
+            if status is None and entry.kind == "tombstone":  # somebody took the deletion back
+                raise ChangedMeanwhileError(entry.name)
             if status is not None and stat.S_ISDIR(status.st_mode):  # once committed, it would stop every later write
                 raise IsADirectoryError(errno.EISDIR, "it is a directory", final)
+        if change.users is not None:
+            self._check_users(change.users, change.removed)
+
+    def _check_users(self, users: Mapping[str, Replaced], removed: Iterable[Entry]) -> None:
+        """Look whether anything has come that may use what is purged."""
+        names = list_json_names(self.disk, self.layout).difference(entry.name for entry in removed)
+        for name in names | users.keys():
+            if name not in users or not self.placing.is_as_read(f"{self.layout.path}/{name}", users[name]):
+                raise ChangedMeanwhileError(name)
 
     def settle(self, number: int, directories: list[str], *, is_pending: bool = False) -> None:
         """Make an applied change durable and close it."""

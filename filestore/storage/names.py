@@ -17,12 +17,12 @@ from filestore.ids import parse_file_names
 from filestore.storage.files import Disk, is_young
 from filestore.storage.layout import DatasetLayout, parse_tombstone_name
 from filestore.storage.orders import SortedKeys
-from filestore.storage.patience import Patience, is_recent, is_settled
+from filestore.storage.patience import GAP_NS, LONG_GAP_NS, Patience, is_recent, is_settled
 
 if TYPE_CHECKING:
     from filestore.storage.packed import PackedIds
 
-__all__ = ["DatasetNames", "Shift"]
+__all__ = ["DatasetNames", "Shift", "list_json_names"]
 
 T = TypeVar("T")
 _State = tuple[int, int, int]
@@ -232,7 +232,11 @@ class DatasetNames:
         return back
 
     def look_patiently(
-        self, look: Callable[[], T], own_mtime_ns: int, is_enough: Callable[[T], bool] = lambda _: False
+        self,
+        look: Callable[[], T],
+        own_mtime_ns: int,
+        is_enough: Callable[[T], bool] = lambda _: False,
+        gap_ns: int = GAP_NS,
     ) -> T:
         """Look again while somebody else's change to the directory is so young that a name may just be on its way.
 
@@ -251,10 +255,18 @@ class DatasetNames:
                 return result
             if before is not None and after is not None and before.st_mtime_ns == after.st_mtime_ns:
                 is_own = after.st_mtime_ns == own_mtime_ns and self.is_listed
-                if is_own or is_settled(after, now):
+                if is_own or is_settled(after, now, gap_ns):
                     return result
             if patience.is_over():
                 return result
+
+    def json_names(self, own_mtime_ns: int) -> set[str]:
+        """Return the names of all JSON files, also of those that somebody takes away for a moment."""
+        found: set[str] = set()
+        self.look_patiently(
+            lambda: found.update(list_json_names(self._disk, self._layout)), own_mtime_ns, gap_ns=LONG_GAP_NS
+        )
+        return found
 
     def _list_patiently(self, own_mtime_ns: int) -> tuple[list[str], list[list[str]]]:
         """Return the listing to go by, and those before it that differ."""
@@ -296,6 +308,11 @@ class DatasetNames:
         value = parse(self._disk.names(path))
         self._remembered[path] = _Remembered(state, is_settled, value)
         return value
+
+
+def list_json_names(disk: Disk, layout: DatasetLayout) -> set[str]:
+    """Return the names of all JSON files in a dataset's directory: datapoints, drafts and mistakes, nothing hidden."""
+    return {name for name in disk.names(layout.path) if name.endswith(_SUFFIX) and not name.startswith(".")}
 
 
 _NO_TOMBSTONES: dict[str, datetime] = {}

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["RECENT_NS", "Patience", "is_near", "is_recent", "is_settled"]
+__all__ = ["GAP_NS", "LONG_GAP_NS", "RECENT_NS", "Patience", "is_near", "is_recent", "is_settled"]
 
 _SECONDS = 0.25
 _FEWEST_LOOKS = 10
 """This process may lose its turn, too: time alone says nothing about how often it looked."""
 _PAUSE_SECONDS = 0.002
-_GAP_NS = 60_000_000
+GAP_NS = 60_000_000
 """In a directory that has not changed for so long, no name is on its way."""
+LONG_GAP_NS = 250_000_000
+"""The same, for those who would take away what a missing file needs."""
 RECENT_NS = 1_000_000_000
 """What is missing or torn is waited for only where something changed within this time."""
 
@@ -48,14 +50,15 @@ def is_near(changed_ns: int, since_ns: int, span_ns: int) -> bool:
     return since_ns - span_ns < changed_ns < time.time_ns() + span_ns
 
 
-def is_settled(directory: os.stat_result, since_ns: int) -> bool:
+def is_settled(directory: os.stat_result, since_ns: int, gap_ns: int = GAP_NS) -> bool:
     """Tell whether the names in a directory are complete, as far as its age can tell.
 
     Args:
         directory: Its status.
         since_ns: A time before the look at its names.
+        gap_ns: For how long a name may be gone that comes back.
     """
-    return not is_near(directory.st_mtime_ns, since_ns, _GAP_NS)
+    return not is_near(directory.st_mtime_ns, since_ns, gap_ns)
 
 
 def is_recent(status: os.stat_result | None, since_ns: int) -> bool:

@@ -72,13 +72,12 @@ class Placing:
             raise OSError(f"{staged} is not a regular file")
         return status is not None
 
-    def is_as_read(self, entry: Entry, read: Replaced) -> bool:
+    def is_as_read(self, path: str, read: Replaced) -> bool:
         """Tell whether a file is still in the state it was read in."""
-        final = self.layout.final(entry)
-        status = self.disk.status(final)
+        status = self.disk.status(path)
         if status is None or signature(status) != read.signature:
             return False
-        return not read.is_young or find_digest(self.disk, final) == read.digest
+        return not read.is_young or find_digest(self.disk, path) == read.digest
 
     def _is_to_give_way(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
         """Tell whether a file is still the one that the change was computed from; a later hand edit stays."""
@@ -86,7 +85,7 @@ class Placing:
             return find_digest(self.disk, self.layout.final(entry)) == digest
         if entry not in replaced:
             return self.disk.is_free(self.layout.final(entry))
-        return self.is_as_read(entry, replaced[entry])
+        return self.is_as_read(self.layout.final(entry), replaced[entry])
 
     def is_to_go(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
         """Tell whether a file is still there that a change takes away; a draft that was edited since stays."""

@@ -1,26 +1,30 @@
 """Looking after a dataset's stale files: which were replaced, and which nothing needs any more.
 
-What a person has half written must neither hide that something is used nor stop the work.
+What a person has half written, or takes away for a moment, must neither hide that something is used nor stop the work.
 """
 
 from __future__ import annotations
 
+import errno
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from filestore.attachments import ATTACHMENT_NAME
 from filestore.codec import compact, loads_file
 from filestore.errors import InvalidIdError, JSONTextError
 from filestore.ids import file_name, parse_uuid
-from filestore.storage.change import Change
+from filestore.storage.change import Change, Replaced
+from filestore.storage.files import signature
 from filestore.storage.layout import Entry
 from filestore.storage.view import DatasetView
 
-__all__ = ["Purge", "find_live_successors", "plan_purge"]
+__all__ = ["Purge", "User", "find_live_successors", "plan_purge"]
 
+Uses = dict[str, set[str]]
 _REPLACES = re.compile(rb'"replaces"\s*:')
 _USES = {
     "schema": re.compile(rb"schemas/([0-9a-f]{16,64}\.json)"),
@@ -35,7 +39,7 @@ def find_live_successors(view: DatasetView, ids: Iterable[uuid.UUID]) -> dict[uu
     predecessors: dict[uuid.UUID, uuid.UUID] = {}
     for datapoint_id in view.ids():
         if datapoint_id > oldest:  # a successor's id is greater
-            found = _find_predecessor(view.json_bytes(file_name(datapoint_id)))
+            found = _find_predecessor(view.read_json(file_name(datapoint_id))[0])
             if found is not None:
                 predecessors[datapoint_id] = found
     successors: dict[uuid.UUID, uuid.UUID] = {}
@@ -59,38 +63,71 @@ class Purge:
     """Names in `files/` that no other file uses."""
 
 
-def plan_purge(view: DatasetView, is_old: Callable[[datetime], bool]) -> tuple[Change, Purge]:
+class User(NamedTuple):
+    """A JSON file that may use schemas and attached files."""
+
+    read: Replaced
+    """The state in which it was read."""
+    uses: Uses | None
+    """The names of what it uses; None where it is no JSON: half a file may be about to use anything."""
+
+
+def plan_purge(view: DatasetView, is_old: Callable[[datetime], bool], known: dict[str, User]) -> tuple[Change, Purge]:
     """Compute which files of a dataset nothing needs any more.
 
     Args:
         view: The dataset.
         is_old: Tells whether a datapoint that was deleted at a time is old enough to go.
+        known: What an earlier attempt has read, by the names of the files; it is brought up to date.
     """
     tombstones = view.tombstones()
     doomed = [one for one in view.ids() if one in tombstones and is_old(tombstones[one])]
-    doomed_names = {file_name(one) for one in doomed}
-    kept = [view.json_bytes(name) for name in view.json_names() if name not in doomed_names]
-    texts = [_spell_compactly(data) for data in kept]
-    spelled = None if None in texts else b"\n".join(filter(None, texts))
-    # Half a file may be about to use anything.
-    unused = {kind: [] if spelled is None else _find_unused(view, kind, spelled) for kind in _USES}
+    names = view.json_names(is_patient=True).difference(map(file_name, doomed))
+    users = {name: _look_at_user(view, name, known.get(name)) for name in names}
+    known.clear()
+    known.update(users)
+    unused = {kind: _find_unused(view, kind, users.values()) for kind in _USES}
     removed = [Entry("datapoint", file_name(one)) for one in doomed]
-    removed += [entry for one in doomed for entry in view.tombstone_entries(one)]
+    removed += [entry for one in doomed for entry in _find_tombstones(view, one)]
     removed += [Entry(kind, name) for kind, names in unused.items() for name in names]
-    return Change(removed=removed), Purge(doomed, unused["schema"], unused["file"])
+    change = Change(removed=removed)
+    if any(unused.values()):
+        change.users = {name: user.read for name, user in users.items()}
+    return change, Purge(doomed, unused["schema"], unused["file"])
 
 
-def _spell_compactly(data: bytes) -> bytes | None:
-    """Return a file's value in the one spelling without escapes that could hide a name, None where it is no JSON."""
+def _find_tombstones(view: DatasetView, datapoint_id: uuid.UUID) -> list[Entry]:
+    entries = view.tombstone_entries(datapoint_id)
+    if not entries:
+        raise FileNotFoundError(errno.ENOENT, "somebody has just taken its deletion back", str(datapoint_id))
+    return entries
+
+
+def _look_at_user(view: DatasetView, name: str, known: User | None) -> User:
+    if known is not None and not known.read.is_young:
+        status = view.json_status(name)
+        if status is not None and signature(status) == known.read.signature:
+            return known
+    data, status = view.read_json(name)
+    return User(Replaced.of(data, status, view.since_ns), _find_uses(data))
+
+
+def _find_uses(data: bytes) -> Uses | None:
     try:
-        return compact(loads_file(data)).encode()
+        # The one spelling without escapes that could hide a name.
+        spelled = compact(loads_file(data)).encode()
     except JSONTextError:
         return None
+    return {kind: {name.decode() for name in pattern.findall(spelled)} for kind, pattern in _USES.items()}
 
 
-def _find_unused(view: DatasetView, kind: str, kept: bytes) -> list[str]:
-    used = {name.decode() for name in _USES[kind].findall(kept)}
-    return sorted(set(view.names_of(kind)) - used)
+def _find_unused(view: DatasetView, kind: str, users: Collection[User]) -> list[str]:
+    unused = set(view.names_of(kind))
+    for user in users:
+        if user.uses is None:
+            return []
+        unused -= user.uses[kind]
+    return sorted(unused)
 
 
 def _find_predecessor(data: bytes) -> uuid.UUID | None:

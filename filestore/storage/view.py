@@ -22,6 +22,7 @@ from filestore.storage.change import Pending
 from filestore.storage.files import Disk, is_young, signature
 from filestore.storage.index import DatasetIndex
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
+from filestore.storage.names import list_json_names
 from filestore.storage.patience import Patience, is_recent
 from filestore.storage.placing import find_digest
 
@@ -294,13 +295,28 @@ class DatasetView:
         """Tell whether anything lies at a path in the dataset's directory."""
         return self._disk.status(f"{self.layout.path}/{path}") is not None
 
-    def json_names(self) -> list[str]:
-        """Return the names of all JSON files in the dataset's directory: datapoints, drafts and mistakes."""
-        return [name for name in self._disk.names(self.layout.path) if name.endswith(".json")]
+    def json_names(self, *, is_patient: bool = False) -> set[str]:
+        """Return the names of all JSON files in the dataset's directory: datapoints, drafts and mistakes.
 
-    def json_bytes(self, name: str) -> bytes:
-        """Return the bytes of a JSON file in the dataset's directory."""
-        return self._disk.read(f"{self.layout.path}/{name}")[0]
+        Args:
+            is_patient: Whether to look for so long that none is missing which somebody takes away for a moment.
+        """
+        if not is_patient:
+            return list_json_names(self._disk, self.layout)
+        names = self.index.names.json_names(self._own_mtime_ns)
+        return names.union(map(file_name, self.ids())) if self._pending is None else names
+
+    def json_status(self, name: str) -> os.stat_result | None:
+        """Return the status of a JSON file in the dataset's directory."""
+        return self._disk.status(f"{self.layout.path}/{name}")
+
+    def read_json(self, name: str) -> tuple[bytes, os.stat_result]:
+        """Return the bytes of a JSON file in the dataset's directory, and its status.
+
+        Raises:
+            FileNotFoundError: It is gone.
+        """
+        return self._disk.read(f"{self.layout.path}/{name}")
 
     def _read(self, entry: Entry, parse: Callable[[bytes, str], T]) -> tuple[T, os.stat_result]:
         path = self.layout.final(entry)

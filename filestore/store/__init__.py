@@ -188,7 +188,7 @@ class FileStore(LegacyOperations, V1Operations):
             older_than: Only datapoints that were deleted at least so long ago.
             dry_run: Remove nothing; only say what would go.
         """
-        from filestore.storage.upkeep import Purge, plan_purge
+        from filestore.storage.upkeep import Purge, User, plan_purge
 
         dataset = self._datasets.get(dataset_name)
         try:
@@ -196,8 +196,10 @@ class FileStore(LegacyOperations, V1Operations):
         except OverflowError:  # nothing is that old
             deadline = datetime.min.replace(tzinfo=UTC)
 
+        known: dict[str, User] = {}
+
         def plan(view: DatasetView) -> tuple[Change, Purge]:
-            return plan_purge(view, lambda staled_at: staled_at <= deadline)
+            return plan_purge(view, lambda staled_at: staled_at <= deadline, known)
 
         if dry_run or not dataset.exists():
             return dataset.read(lambda view: plan(view)[1], absent=Purge([], [], []))
@@ -243,6 +245,7 @@ class FileStore(LegacyOperations, V1Operations):
 
         Raises:
             NotFoundError: There is no such file.
+            FileContentError: It was altered.
         """
         return self._datasets.attachment(directory, path)
 
