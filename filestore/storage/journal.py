@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 
 from filestore.errors import CommittedError, RecoveryNeededError, RequestError
 from filestore.storage.change import Change, Pending, Replaced
-from filestore.storage.files import MOST_BYTES, Disk
+from filestore.storage.files import MOST_BYTES, Disk, Signature, signature
 from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.names import list_json_names
 from filestore.storage.placing import OWN_WORK, Placing
@@ -26,6 +26,8 @@ from filestore.storage.sequence import Sequence, SequenceFile
 __all__ = ["ChangedMeanwhileError", "Journal"]
 
 _MANIFEST = "manifest.json"
+_MOST_RELIED_ON = 4000
+"""Of so many files it is remembered in which state they were synced."""
 
 
 class ChangedMeanwhileError(Exception):
@@ -49,6 +51,7 @@ class Journal:
         self.disk = disk
         self.numbers = SequenceFile(layout, disk)
         self.placing = Placing(layout, disk)
+        self._relied_on: dict[Entry, Signature] = {}
 
     def sequence(self) -> Sequence:
         """Return the sequence number."""
@@ -178,8 +181,7 @@ class Journal:
             if not self.placing.is_as_read(self.layout.final(entry), replaced):
                 raise ChangedMeanwhileError(entry.name)
         for entry in change.needed:
-            if self.disk.status(self.layout.final(entry)) is None:
-                raise ChangedMeanwhileError(entry.name)
+            self._rely_on(entry)
         for entry in change.puts:
             is_new = entry.kind in OWN_WORK and entry not in change.replaced
             if is_new and not self.disk.is_free(self.layout.final(entry)):
@@ -193,6 +195,19 @@ class Journal:
                 raise IsADirectoryError(errno.EISDIR, "it is a directory", final)
         if change.users is not None:
             self._check_users(change.users, change.removed)
+
+    def _rely_on(self, entry: Entry) -> None:
+        """Look whether a file is there that a change needs, and make it as durable as the change: git syncs nothing."""
+        final = self.layout.final(entry)
+        status = self.disk.status(final)
+        if status is None:
+            raise ChangedMeanwhileError(entry.name)
+        if self._relied_on.get(entry) != signature(status):
+            self.disk.sync_file(final)
+            self.disk.sync_directories([self.layout.parent(entry), self.layout.path])
+            if len(self._relied_on) >= _MOST_RELIED_ON:
+                self._relied_on.clear()
+            self._relied_on[entry] = signature(status)
 
     def _check_users(self, users: Mapping[str, Replaced], removed: Iterable[Entry]) -> None:
         """Look whether anything has come that may use what is purged."""

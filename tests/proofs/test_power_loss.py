@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from filestore import FileStore
+from filestore.codec import dumps
 from filestore.datapoint import Datapoint
+from filestore.datapoint_file import schema_digest
 from filestore.errors import DatasetNameError, FilestoreError
 from filestore.storage import files
 from filestore.storage.files import Disk
@@ -71,10 +73,19 @@ def rename(store: FileStore) -> object:
     return store.update_datapoints_metadata(dataset_name="cases", requests=requests)
 
 
+def bring_schema(store: FileStore) -> None:
+    """Write a schema as git does: it syncs nothing."""
+    data = dumps(extraction("Dan", "array")["output_schema"])
+    disk, schemas = Disk(durable=False), f"{store.root}/cases/schemas"
+    disk.make_directory(schemas)
+    disk.write_new(f"{schemas}/{schema_digest(data)}.json", data)
+
+
 ACTS: dict[str, Callable[[FileStore], object]] = {
     "insert-one": lambda store: insert(store, chat("Cid")),
     "insert-many": lambda store: insert(store, chat("Ann"), extraction("Bob", "number"), chat("Eve"), chat("Flo")),
     "insert-with-schema": lambda store: insert(store, extraction("Dan", "array")),
+    "schema-by-git": bring_schema,
     "put-over-existing": lambda store: store.put_datapoint(
         dataset_name="cases", datapoint_id=live(store)[0], datapoint=put_body("Zoe")
     ),
@@ -91,6 +102,7 @@ ACTS: dict[str, Callable[[FileStore], object]] = {
 STORIES: dict[str, list[str]] = {
     "insert": ["insert-many", "insert-one", "insert-with-schema", "insert-many"],
     "first": ["insert-one", "put-over-existing", "insert-one"],
+    "git": ["insert-one", "schema-by-git", "insert-with-schema", "insert-with-schema"],
     "revise": ["insert-many", "update", "rename-all", "put-over-existing", "update"],
     "delete": ["insert-many", "delete-one", "restore-one", "delete-two", "restore-all", "delete-one"],
     "remove": ["insert-many", "delete-two", "purge", "insert-one", "drop", "purge", "insert-many"],
