@@ -484,6 +484,17 @@ def test_a_store_without_datapoints_is_said_to_be_one(tmp_path: Path, monkeypatc
     assert done.stderr.splitlines()[1] == "There are no datapoints in this directory; --root names another store."
 
 
+@pytest.mark.parametrize("words", [["check"], ["fmt", "--check"], ["datasets"]])
+def test_above_a_store_it_is_said_which_root_may_be_meant(
+    root: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(root.parent)
+    done = run(*words)
+    hint = f"There are no datapoints in this directory; --root names another store, perhaps {root.name}."
+    assert (done.returncode, done.stdout) == (0, "")
+    assert hint in done.stderr.splitlines()
+
+
 def test_of_the_other_kind_nothing_but_the_kind_is_told(root: Path) -> None:
     path = live(root)
     path.write_text(path.read_text().replace('"type": "chat"', '"type": "json"', 1))

@@ -137,6 +137,7 @@ def test_it_runs_as_a_module() -> None:
         pytest.param(
             ["list", "demo", "--root", "."], "'--root' stands before the command: filestore --root", id="late"
         ),
+        pytest.param(["--root", "", "datasets"], "--root is empty", id="empty root"),
         pytest.param(["list", "demo", "--roof", "."], "No such option '--roof'", id="unknown option"),
         pytest.param(["schema", "dem"], "There is no dataset 'dem'. Did you mean 'demo'?", id="no dataset to complete"),
         pytest.param(["serve", "--host", "0.0.0.0"], "lets other machines in", id="open to others"),
@@ -588,6 +589,15 @@ def test_insert_says_where_its_input_is_wrong(root: Path, store: FileStore, text
     assert result.stderr.startswith(f"Error: {place}")
     assert result.stderr.count("\n") == 1
     assert store.dataset_names() == []
+
+
+def test_insert_names_a_misspelt_field_also_of_what_is_refused(root: Path) -> None:
+    result = run(root, "insert", "demo", stdin='{"functon_name": "reply", "input": {}}')
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Warning: stdin: item 1: `functon_name` is ignored; did you mean `function_name`?\n"
+        "Error: stdin: item 1: Expected function name for datapoint 0\n"
+    )
 
 
 def test_insert_takes_all_items_or_none(root: Path, store: FileStore) -> None:

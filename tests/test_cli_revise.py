@@ -62,7 +62,7 @@ def test_update_reads_changes_and_gives_new_ids_when_asked(root: Path, store: Fi
         (("purge", "demo", "--older-than", "soon"), 2),
         (("list", "demo", "--since", "yesterday"), 2),
         (("list", "demo", "--order", "name"), 2),
-        (("list", "demo", "--order", "relevance"), 1),
+        (("list", "demo", "--order", "relevance"), 2),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else None,
 )

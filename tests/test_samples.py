@@ -11,6 +11,7 @@ import pytest
 from filestore import FileStore
 from filestore.codec import JSONValue, dumps, loads_file
 from filestore.datapoint_file import FileContext, read_datapoint, read_schema, render_datapoint, schema_reference
+from filestore.errors import RequestError
 from filestore.shapes import expect_object
 
 ROOT = Path(__file__).parent.parent / "sample_datasets"
@@ -22,6 +23,10 @@ SCHEMAS = sorted(ROOT.glob("*/schemas/*.json"))
 def test_there_are_enough_of_them_and_a_few_are_stale() -> None:
     store = FileStore(ROOT)
     assert [summary.dataset_name for summary in store.list_datasets()] == sorted(DATASETS, reverse=True)
+    assert len(store.list_datasets(limit=2, offset=1)) == 2
+    for page in ({"limit": -1}, {"offset": -1}, {"limit": 1.5}):
+        with pytest.raises(RequestError, match="whole numbers from 0 on"):
+            store.list_datasets(**page)
     live = {name: store.count_datapoints(dataset_name=name) for name in DATASETS}
     assert sum(live.values()) >= 40
     for name in DATASETS:

@@ -188,7 +188,8 @@ def _iter_shared(disk: Disk, layout: DatasetLayout, kind: str, relations: _Relat
             yield from _iter_altered(disk, layout, kind, name)
         is_unused = relations.is_complete and name not in relations.used[kind]
         if is_unused or not Entry.is_name(kind, name):
-            message = "No datapoint refers to it: remove it, or `filestore purge` does."
+            advice = "remove it, or `filestore purge` does" if Entry.is_name(kind, name) else "remove it"
+            message = f"No datapoint refers to it: {advice}."
             yield Finding(path, 1, 1, f"unused-{noun}", message)
 
 

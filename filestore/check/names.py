@@ -19,7 +19,7 @@ __all__ = ["Names", "find_names", "misplaced"]
 _FOR_WINDOWS = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|[. ]\Z|\A(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.|\Z)', re.IGNORECASE
 )
-_NEARLY_JSON = re.compile(r"\.json(?:c|5|\.txt)?\Z", re.IGNORECASE)
+_NEARLY_JSON = re.compile(r"\.(?:json(?:c|5|\.txt)?|jsn)\Z", re.IGNORECASE)
 _OF_A_DATASET = frozenset({"schemas", "tombstones", "files"})
 _SKEW = timedelta(minutes=5)
 """The clock of another machine may be ahead by so much."""

@@ -20,6 +20,7 @@ from filestore.functions import EMPTY_CONFIG, FunctionConfig
 from filestore.ids import fold_dataset_name, is_file_name, parse_directory_name
 from filestore.storage.config_files import ConfigFiles
 from filestore.storage.files import Disk
+from filestore.storage.initialize import is_store
 from filestore.storage.journal import Journal
 from filestore.storage.layout import INTERNAL, DatasetLayout
 
@@ -143,7 +144,7 @@ class StoreCheck(AbstractContextManager["StoreCheck"]):
             return False
         is_name = parse_directory_name(name) is not None
         if not is_link and is_name:
-            return True
+            return not is_store(f"{self._root}/{name}")
         try:
             holds_datapoints = any(map(is_file_name, self._disk.iter_names(f"{self._root}/{name}")))
         except OSError:

@@ -152,4 +152,6 @@ def main(ctx: click.Context, root: str, config_file: str | None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal whose encoding lacks a character shows its code instead of ending the program.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if not root:
+        raise click.UsageError("--root is empty: name a directory.")
     ctx.obj = Settings(root, config_file)

@@ -36,12 +36,12 @@ def insert(settings: Settings, dataset: str, file: str, v1: bool, format: str) -
     """
     store = settings.open_store()
     items = parse_items(*read_input(file, "filestore insert DATASET < items.jsonl"), track)
+    warn_of_unknown_fields(items, v1=v1)
     with naming_places(items):
         if v1:
             ids = store.create_datapoints(dataset_name=dataset, requests=items.values)
         else:
             ids = store.bulk_insert_datapoints(dataset_name=dataset, datapoints=items.values)
-    warn_of_unknown_fields(items, v1=v1)
     if not ids:
         click.echo("0 datapoints inserted", err=True)
     print_ids(ids, format)

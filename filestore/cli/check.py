@@ -65,9 +65,10 @@ def check(
     told = [(root, finding) for root, finding in found if is_told(finding.code)]
     chosen = format or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
     _tell(told, files, chosen)
-    if not files:
-        where = "there" if paths else f"in {settings.place}"
-        click.echo(f"There are no datapoints {where}; --root names another store.", err=True)
+    if not files and paths:
+        click.echo("There are no datapoints there; --root names another store.", err=True)
+    elif not files:
+        settings.tell_of_nothing()
     if any(finding.severity == "error" for _, finding in told):
         raise click.exceptions.Exit(1)
 

@@ -55,6 +55,8 @@ def fmt(settings: Settings, targets: tuple[str, ...], check: bool, diff: bool, a
         names = None if target.names is None else sorted(target.names)
         for outcome in format_dataset(target.store, target.dataset, names, options, dry_run=check or diff):
             report.tell(target, outcome)
+    if not report.has_told and not targets:
+        settings.tell_of_nothing()
     report.finish()
 
 
@@ -78,6 +80,11 @@ class _Report:
         self._check = check
         self._diff = diff
         self._counts: Counter[State] = Counter()
+
+    @property
+    def has_told(self) -> bool:
+        """Whether there was any file."""
+        return bool(self._counts)
 
     def tell(self, target: Target, outcome: Outcome) -> None:
         """Tell of one file."""

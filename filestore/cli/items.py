@@ -15,6 +15,7 @@ KNOWN_FIELDS = (
     *("type", "function_name", "input", "output", "output_schema", "tags", "name", "episode_id"),
     *("allowed_tools", "additional_tools", "tool_choice", "parallel_tool_calls", "provider_tools"),
 )
+UPDATE_FIELDS = ("id", *(field for field in KNOWN_FIELDS if field not in ("function_name", "episode_id")))
 UNREAD_FIELDS = (
     *("id", "dataset_name", "is_deleted", "is_custom", "staled_at", "updated_at", "source_inference_id", "tool_params"),
     *("auxiliary", "snapshot_hash"),
@@ -90,7 +91,7 @@ def _unwrap(value: JSONValue, source: str) -> list[JSONValue]:
         items = value.get("datapoints")
         if isinstance(items, list):
             return items
-        if "function_name" in value or "id" in value:
+        if not value.keys().isdisjoint(KNOWN_FIELDS) or "id" in value:
             return [value]
     raise RequestError(
         f'{source}: expected a list of datapoints, one datapoint on each line, or {{"datapoints": [...]}}'
@@ -108,22 +109,24 @@ def naming_places(items: Items) -> Iterator[None]:
         raise RequestError(f"{items.places[error.item]}: {error}") from error
 
 
-def find_unknown_fields(items: Items, *, v1: bool) -> Iterator[str]:
+def find_unknown_fields(items: Items, *, v1: bool, updates: bool = False) -> Iterator[str]:
     """Yield a sentence for each field that the API ignores: most likely it is misspelt, or of the other generation.
 
     Args:
         items: The items.
         v1: Whether they are of the v1 generation, whose outputs are texts.
+        updates: Whether they are of an update, not of an insert.
 
     >>> list(find_unknown_fields(Items([{"tagz": {}}], ["x.json:1"]), v1=False))
     ['x.json:1: `tagz` is ignored; did you mean `tags`?']
     """
+    read = UPDATE_FIELDS if updates else KNOWN_FIELDS
     for value, place in zip(items.values, items.places, strict=True):
         if not isinstance(value, dict):
             continue
         for key in value:
             if key not in KNOWN_FIELDS and key not in UNREAD_FIELDS:
-                yield f"{place}: `{key}` is ignored; {suggest_name(key, KNOWN_FIELDS)}"
+                yield f"{place}: `{key}` is ignored; {suggest_name(key, read)}"
         output = value.get("output")
         for key in output if v1 and isinstance(output, dict) else ():
             if key not in _V1_OUTPUT:

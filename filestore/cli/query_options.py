@@ -94,6 +94,8 @@ def query_arguments(
         arguments["filter"] = {"type": "and", "children": children}
     if search is not None:
         arguments["search_query"] = search
+    if search is None and any(order["by"] == "search_relevance" for order in orders):
+        raise click.UsageError("--order relevance is of what --search finds: say what to search for.")
     if orders:
         arguments["order_by"] = list(orders)
     return arguments

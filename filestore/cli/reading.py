@@ -43,9 +43,9 @@ def track(lines: Sequence[T]) -> Iterable[T]:
         yield from watched
 
 
-def warn_of_unknown_fields(items: Items, *, v1: bool) -> None:
-    """Say on stderr which fields of the items were ignored, as the API asks for."""
-    for sentence in islice(find_unknown_fields(items, v1=v1), _MOST_WARNINGS):
+def warn_of_unknown_fields(items: Items, *, v1: bool, updates: bool = False) -> None:
+    """Say on stderr which fields of the items are ignored, as the API asks for."""
+    for sentence in islice(find_unknown_fields(items, v1=v1, updates=updates), _MOST_WARNINGS):
         click.echo(f"Warning: {escape_controls(sentence)}", err=True)
 
 

@@ -60,11 +60,11 @@ def update(
     else:
         changes = [_change(store, dataset, one, set_name, dict(tags)) for one in dict.fromkeys(ids)]
         items = Items(list[JSONValue](changes), [str(one) for one in dict.fromkeys(ids)])
+    warn_of_unknown_fields(items, v1=True, updates=True)
     with naming_places(items):
         updated = store.update_datapoints(
             dataset_name=dataset, requests=items.values, new_ids=new_id, merge_tags=bool(ids)
         )
-    warn_of_unknown_fields(items, v1=True)
     print_ids(updated, format)
 
 

@@ -39,6 +39,16 @@ class Settings(NamedTuple):
         """How a sentence calls the root."""
         return "this directory" if self.root == "." else self.root
 
+    def tell_of_nothing(self, what: str = "datapoints") -> None:
+        """Say on stderr that the store has nothing to work on, and which directory in it may be meant."""
+        from filestore.storage.initialize import is_store
+
+        names = sorted(os.listdir(self.root))  # noqa: PTH208 (pathlib is slow to load)
+        inner = (os.path.join(self.root, name) for name in names if not name.startswith("."))  # noqa: PTH118
+        near = next((path for path in inner if is_store(path)), None)
+        hint = f", perhaps {os.path.normpath(near)}" if near else ""
+        click.echo(escape_controls(f"There are no {what} in {self.place}; --root names another store{hint}."), err=True)
+
     def open_store(self, *, watch: bool = False) -> FileStore:
         """Open the store, which must be there already: a root typed wrong would look like an empty store.
 

@@ -66,7 +66,7 @@ def datasets(settings: Settings, function_name: str | None, format: str) -> None
     _print(format, values, _DATASET_COLUMNS, rows)
     if not summaries:
         of_function = "" if function_name is None else f" of function '{one_line(function_name)}'"
-        click.echo(f"There are no datapoints{of_function} in {settings.place}; --root names another store.", err=True)
+        settings.tell_of_nothing(f"datapoints{of_function}")
 
 
 @click.command(

@@ -15,9 +15,9 @@ from filestore.functions import EMPTY_CONFIG, FunctionConfig
 from filestore.storage.files import Disk, Signature, is_young, signature
 from filestore.storage.patience import GAP_NS, RECENT_NS, Patience, is_near, is_recent
 
-__all__ = ["ConfigFiles"]
+__all__ = ["CONFIG_NAME", "ConfigFiles"]
 
-_DEFAULT_NAME = "tensorzero.toml"
+CONFIG_NAME = "tensorzero.toml"
 
 
 class ConfigFiles:
@@ -36,7 +36,7 @@ class ConfigFiles:
         self._base = os.getcwd()
         self._root = os.path.join(self._base, root)
         self._pattern = None if pattern is None else os.fspath(pattern)
-        self._default = os.path.join(self._root, _DEFAULT_NAME)
+        self._default = os.path.join(self._root, CONFIG_NAME)
         self._default_shown = self._shown(self._default)
         self._guard = threading.Lock()
         self._known: _Snapshot | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from filestore.storage.config_files import CONFIG_NAME
 from filestore.storage.files import Disk
 from filestore.storage.ignoring import ignore_internal
 from filestore.storage.layout import INTERNAL
 
-__all__ = ["GIT_ATTRIBUTES", "initialize"]
+__all__ = ["GIT_ATTRIBUTES", "initialize", "is_store"]
 
 GIT_ATTRIBUTES = ("*.json text eol=lf", "**/files/** -text")
 """Lines that keep bytes the same on every machine: no CRLF in datapoints, no conversion at all of attached files."""
@@ -34,6 +35,11 @@ def initialize(root: str | os.PathLike[str]) -> list[str]:
     if ignore_internal(disk, real):
         made.append(str(shown / INTERNAL / ".gitignore"))
     return made
+
+
+def is_store(path: str) -> bool:
+    """Tell whether a directory is the root of a store by all looks, and so no dataset of one around it."""
+    return any(os.path.lexists(f"{path}/{name}") for name in (INTERNAL, CONFIG_NAME))
 
 
 def _make_directories(disk: Disk, path: Path) -> bool:

@@ -216,8 +216,10 @@ class FileStore(LegacyOperations, V1Operations):
             offset: After leaving out so many.
 
         Raises:
+            RequestError: The limit or the offset is no whole number from 0 on.
             FileContentError: A datapoint file cannot be read.
         """
+        _check_page(limit, offset)
 
         def summarize(view: DatasetView) -> DatasetSummary | None:
             lists = self._lists(view)
@@ -270,8 +272,8 @@ class FileStore(LegacyOperations, V1Operations):
         return recovered
 
 
-def _check_page(limit: int, offset: int) -> None:
-    for value in (limit, offset):
+def _check_page(limit: int | None, offset: int) -> None:
+    for value in (limit or 0, offset):
         if not isinstance(value, int) or value < 0:
             raise RequestError(f"limit and offset are whole numbers from 0 on, not {value!r}")
 
