@@ -280,13 +280,25 @@ def test_what_cannot_be_read_is_named_and_the_others_are_formatted(root: Path) -
     [
         (["nope"], "neither a path nor a dataset"),
         (["a\x1b[31m"], r"a\x1b[31m"),
+        (["dem"], "Did you mean 'demo'?"),
+        ([f"demo/{ID}.json"], "Paths are as your shell has them: "),
         (["tensorzero::x"], "neither a path nor a dataset"),
         (["--touch"], "Name the datapoints to --touch"),
         (["--touch", "demo"], "Name the datapoints to --touch"),
         (["--touch", "--check", f"{ID}.json"], "is neither"),
         (["/"], "does not lie in a dataset of the store"),
     ],
-    ids=["unknown", "controls", "reserved", "touch all", "touch a dataset", "missing", "elsewhere"],
+    ids=[
+        "unknown",
+        "misspelt",
+        "path from the root",
+        "controls",
+        "reserved",
+        "touch all",
+        "touch a dataset",
+        "missing",
+        "elsewhere",
+    ],
 )
 def test_a_wrong_use_is_told_and_changes_nothing(root: Path, arguments: list[str], reason: str) -> None:
     write(root / "demo" / f"{ID}.json", chat())

@@ -11,6 +11,7 @@ from filestore.cli.terminal import escape_controls
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
 
     from filestore.store import FileStore
 
@@ -125,11 +126,10 @@ def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str
     return [name for name in names if name.startswith(incomplete)]
 
 
-def hint_dataset(store: FileStore, name: str) -> str:
+def hint_dataset(names: Sequence[str], name: str) -> str:
     """Ask, after a space, whether another dataset was meant: one of nearly the same name, where none has this."""
     from filestore.errors import find_near
 
-    names = store.dataset_names()
     near = None if name in names else find_near(name, names)
     return f" Did you mean '{escape_controls(near)}'?" if near else ""
 

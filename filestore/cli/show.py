@@ -221,4 +221,4 @@ def _explain_empty(store: FileStore, dataset: str, offset: int, *, is_narrowed: 
     that_match = " that match" if is_narrowed else ""
     after = f" after the first {offset}" if offset else ""
     found = f"No datapoints found in dataset '{escape_controls(dataset)}'{that_match}{after}."
-    click.echo(f"{found}{hint_dataset(store, dataset)}", err=True)
+    click.echo(f"{found}{hint_dataset(store.dataset_names(), dataset)}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from click.core import ParameterSource
 
-from filestore.cli.settings import Settings
+from filestore.cli.settings import Settings, hint_dataset
 from filestore.cli.terminal import escape_controls
 from filestore.ids import is_file_name, parse_directory_name
 from filestore.storage.layout import INTERNAL, Entry
@@ -136,7 +137,10 @@ def _find_dataset(settings: Settings, name: str) -> Place:
     except DatasetNameError:
         directory = ""
     if not directory or not (root / directory).is_dir():
-        raise click.UsageError(f"'{escape_controls(name)}' is neither a path nor a dataset of the store.")
+        hint = hint_dataset(list(filter(None, map(parse_directory_name, os.listdir(root)))), name)
+        if (root / name).exists():
+            hint = f" Paths are as your shell has them: {escape_controls(show_path(root, name))}"
+        raise click.UsageError(f"'{escape_controls(name)}' is neither a path nor a dataset of the store.{hint}")
     return Place(root, directory)
 
 

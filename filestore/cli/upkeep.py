@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from filestore.cli.reading import confirm
-from filestore.cli.settings import Settings, dataset_argument, examples
+from filestore.cli.settings import Settings, dataset_argument, examples, hint_dataset
 from filestore.cli.terminal import escape_controls, one_line
 from filestore.errors import counted
 from filestore.ids import is_file_name
@@ -83,7 +83,9 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
     found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
     nothing = Purge([], [], [])
     if found == nothing and dataset not in store.dataset_names():
-        click.echo(f"There is no dataset '{one_line(dataset)}'.", err=True)
+        click.echo(
+            f"There is no dataset '{one_line(dataset)}'.{hint_dataset(store.dataset_names(), dataset)}", err=True
+        )
     if not dry_run and found != nothing and not yes and not confirm(f"Remove {_counted(found)} for good?"):
         click.echo("Nothing was removed.", err=True)
         raise click.exceptions.Exit(1)
