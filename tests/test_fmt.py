@@ -288,17 +288,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_formatted(root: Path) -
         (["--touch", "--check", f"{ID}.json"], "is neither"),
         (["/"], "does not lie in a dataset of the store"),
     ],
-    ids=[
-        "unknown",
-        "misspelt",
-        "path from the root",
-        "controls",
-        "reserved",
-        "touch all",
-        "touch a dataset",
-        "missing",
-        "elsewhere",
-    ],
+    ids=lambda part: " ".join(map(ascii, part)) if isinstance(part, list) else "",
 )
 def test_a_wrong_use_is_told_and_changes_nothing(root: Path, arguments: list[str], reason: str) -> None:
     write(root / "demo" / f"{ID}.json", chat())

@@ -44,9 +44,8 @@ def schema(settings: Settings, dataset: str | None, write: bool, vscode: bool) -
 
     store = settings.open_store()
     if dataset is not None and not store.open_dataset(dataset).exists():
-        raise click.UsageError(
-            f"There is no dataset '{escape_controls(dataset)}'.{hint_dataset(store.dataset_names(), dataset)}"
-        )
+        hint = hint_dataset(store.dataset_names(), dataset)
+        raise click.UsageError(f"There is no dataset '{escape_controls(dataset)}'.{hint}")
     if not write and not vscode:
         print_json(make_editor_schema(store, dataset))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -137,7 +136,8 @@ def _find_dataset(settings: Settings, name: str) -> Place:
     except DatasetNameError:
         directory = ""
     if not directory or not (root / directory).is_dir():
-        hint = hint_dataset(list(filter(None, map(parse_directory_name, os.listdir(root)))), name)
+        names = [parse_directory_name(path.name) for path in root.iterdir() if path.is_dir()]
+        hint = hint_dataset(list(filter(None, names)), name)
         if (root / name).exists():
             hint = f" Paths are as your shell has them: {escape_controls(show_path(root, name))}"
         raise click.UsageError(f"'{escape_controls(name)}' is neither a path nor a dataset of the store.{hint}")

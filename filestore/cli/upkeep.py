@@ -82,10 +82,8 @@ def purge(settings: Settings, dataset: str, older_than: timedelta, dry_run: bool
     store = settings.open_store()
     found = store.purge_dataset(dataset_name=dataset, older_than=older_than, dry_run=True)
     nothing = Purge([], [], [])
-    if found == nothing and dataset not in store.dataset_names():
-        click.echo(
-            f"There is no dataset '{one_line(dataset)}'.{hint_dataset(store.dataset_names(), dataset)}", err=True
-        )
+    if found == nothing and dataset not in (names := store.dataset_names()):
+        click.echo(f"There is no dataset '{one_line(dataset)}'.{hint_dataset(names, dataset)}", err=True)
     if not dry_run and found != nothing and not yes and not confirm(f"Remove {_counted(found)} for good?"):
         click.echo("Nothing was removed.", err=True)
         raise click.exceptions.Exit(1)
