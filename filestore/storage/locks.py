@@ -109,10 +109,9 @@ class WriterLock:
     """The lock of one dataset. Holding it is the only proof that no other writer lives."""
 
     def __init__(self, path: str) -> None:
-
         self._path = path
         self._guard = threading.Lock()
-        self._is_held = False
+        self._holder: threading.Lock | None = None
         self._waiting: deque[threading.Lock] = deque()
         self._file = _FileLock(path)
 
@@ -128,8 +127,10 @@ class WriterLock:
             OSError: The lock file cannot be opened.
         """
         deadline = time.monotonic() + timeout
-        self._enter_queue(timeout)
-        try:
+        turn = threading.Lock()
+        turn.acquire()
+        try:  # from here on, as ^C may come at any time
+            self._wait_for(turn, timeout)
             if not self._file.acquire(max(deadline - time.monotonic(), 0.0)):
                 raise self._timed_out(timeout)
             try:
@@ -137,43 +138,30 @@ class WriterLock:
             finally:
                 self._file.release()
         finally:
-            self._leave_queue()
+            self._leave(turn)
 
     def forget(self) -> None:
         """Have no part any more in the lock of the process that this one was forked from."""
         self._file.close()
 
-    def _enter_queue(self, timeout: float) -> None:
+    def _wait_for(self, turn: threading.Lock, timeout: float) -> None:
         with self._guard:
-            if not self._is_held:
-                self._is_held = True
+            if self._holder is None:
+                self._holder = turn
                 return
-            turn = threading.Lock()
-            turn.acquire()
             self._waiting.append(turn)
-        try:
-            has_come = turn.acquire(timeout=timeout)
-        except BaseException:  # ^C: the turn must not come to nobody
-            if not self._give_up(turn):
-                self._leave_queue()
-            raise
-        if not has_come and self._give_up(turn):
+        if not turn.acquire(timeout=timeout) and self._holder is not turn:  # it may come with the timeout
             raise self._timed_out(timeout)
 
-    def _give_up(self, turn: threading.Lock) -> bool:
-        """Wait no longer; False if the turn has just come: it is ours after all."""
+    def _leave(self, turn: threading.Lock) -> None:
+        """Pass the turn on, or wait for it no longer, whichever it is."""
         with self._guard:
-            if turn not in self._waiting:
-                return False
-            self._waiting.remove(turn)
-            return True
-
-    def _leave_queue(self) -> None:
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._is_held = False
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif self._holder is turn:
+                self._holder = self._waiting.popleft() if self._waiting else None
+                if self._holder is not None:
+                    self._holder.release()
 
     def _timed_out(self, timeout: float) -> LockTimeoutError:
         return LockTimeoutError(f"Another writer held {self._path} for more than {timeout:g} s; try again")
