@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ import pytest
 from filestore import FileStore
 from filestore.gateway.app import Application
 from filestore.gateway.http import Headers, Request, Response
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its jobs in the background ignore ^C, and they what they start: tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONFIG = """
 [functions.plain_chat]
