@@ -12,6 +12,7 @@ __all__ = [
     "ATTACHMENT_NAME",
     "Attachments",
     "find_location",
+    "has_digest_of_name",
     "own_storage_path",
     "parse_file_block",
     "render_file_block_for_file",
@@ -53,6 +54,13 @@ _MAGIC = (
     (b"ID3", "audio/mpeg"),
     (b"\xff\xfb", "audio/mpeg"),
 )
+
+
+def has_digest_of_name(data: bytes, name: str) -> bool:
+    """Tell whether bytes are those that the name of a file in `files/` is made of."""
+    import hashlib  # slow to load, as OpenSSL is
+
+    return hashlib.sha256(data).hexdigest() == name.partition(".")[0]
 
 
 class Attachments:

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from filestore.check.files import Facts, FileChecker, Text, find_uses, read_text, refusal
+from filestore.attachments import has_digest_of_name
+from filestore.check.files import Facts, FileChecker, Text, read_text, refusal
 from filestore.check.names import find_names
 from filestore.codec import dumps
 from filestore.findings import Finding
 from filestore.functions import FunctionConfig
 from filestore.storage.files import Disk
-from filestore.storage.layout import EDITOR_SCHEMA, DatasetLayout, Entry
+from filestore.storage.layout import EDITOR_SCHEMA, DatasetLayout, Entry, find_references
 
 __all__ = ["FileResult", "check_dataset", "check_files"]
 
@@ -107,7 +108,7 @@ def _iter_draft(
     yield from text.findings
     yield Finding(path, 1, 1, "draft", "It is no datapoint yet: `filestore fmt --adopt` makes it one.")
     yield from checker.check_draft(text)
-    for kind, used in find_uses(text.value).items():
+    for kind, used in find_references(text.value).items():
         relations.used[kind].update(used)
 
 
@@ -198,11 +199,11 @@ def _iter_altered(disk: Disk, layout: DatasetLayout, kind: str, name: str) -> It
     path = layout.shown(place)
     if kind == "file":
         try:
-            digest = hashlib.sha256(disk.read(place)[0]).hexdigest()
+            is_altered = not has_digest_of_name(disk.read(place)[0], name)
         except OSError as error:
             yield refusal(path, error)
             return
-        if digest != name.partition(".")[0]:
+        if is_altered:
             message = "Its content no longer has the digest in its name: restore it from git."
             yield Finding(path, 1, 1, "altered-attachment", message)
         return

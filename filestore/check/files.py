@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from filestore.attachments import ATTACHMENT_NAME
 from filestore.codec import JSONValue, compact, dumps, loads_file
 from filestore.codec.positions import SourceMap, find_crlf, map_source
 from filestore.codec.reading import BYTE_ORDER_MARK
@@ -31,18 +29,14 @@ from filestore.findings import RULES, Finding, Issue, Severity
 from filestore.functions import FunctionConfig
 from filestore.shapes import expect_object
 from filestore.storage.files import Disk, LinkError
-from filestore.storage.layout import DatasetLayout
+from filestore.storage.layout import DatasetLayout, find_references
 
-__all__ = ["Facts", "FileChecker", "Text", "find_uses", "read_text", "refusal"]
+__all__ = ["Facts", "FileChecker", "Text", "read_text", "refusal"]
 
 _OWN = ("$schema", "name", "episode_id", "tags", "is_custom", "source_inference_id", "replaces", "updated_at")
 """What two datapoints of the same content may differ in."""
 _SOME_ID = uuid.UUID("01890000-0000-7000-8000-000000000000")
 """What a draft is read under: it has no id yet."""
-_USES = {
-    "schema": re.compile(r"schemas/([0-9a-f]{16,64}\.json)"),
-    "file": re.compile(rf"files/({ATTACHMENT_NAME.pattern})"),
-}
 
 
 class Facts(NamedTuple):
@@ -113,12 +107,6 @@ def read_text(disk: Disk, place: str, path: str) -> Text | Finding:
     return Text(path, data, value, list(_iter_spellings(path, data)))
 
 
-def find_uses(value: JSONValue) -> dict[str, list[str]]:
-    """Return the names of the files in `schemas/` and `files/` that a value speaks of, by kind."""
-    spelled = compact(value)
-    return {kind: list(dict.fromkeys(pattern.findall(spelled))) for kind, pattern in _USES.items()}
-
-
 def _sentence(reason: str) -> str:
     return reason[:1].upper() + reason[1:]
 
@@ -169,7 +157,7 @@ class FileChecker:
         found = list(text.findings)
         if not is_stale:
             found += text.locate(judge(text.value, datapoint, self._config))
-        attachments = tuple(find_uses(text.value)["file"]) if b"files/" in text.data else ()
+        attachments = tuple(find_references(text.value)["file"]) if b"files/" in text.data else ()
         found += text.locate(self._iter_missing_attachments(text, attachments))
         digest = _find_digest(text.value.get("output_schema"), datapoint)
         canonical = render_datapoint(datapoint, digest)

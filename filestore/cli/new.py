@@ -33,7 +33,7 @@ def new(settings: Settings, dataset: str, function: str, name: str | None) -> No
     from filestore.formatting.new import write_new_draft
 
     store = settings.open_store()
-    hint = "" if store.open_dataset(dataset).exists() else hint_dataset(store.dataset_names(), dataset)
+    hint = hint_dataset(store.dataset_names(), dataset)
     path = show_path(store.root, write_new_draft(store, dataset, function, name))
     click.echo(escape_controls(path))
     if hint:

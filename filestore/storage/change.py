@@ -44,7 +44,7 @@ class Change:
             the drafts to take away.
         removed: The tombstones and drafts to take away, and what is purged.
         needed: The schemas and attached files that its datapoints need and that are there already.
-        users: Where something is purged because nothing uses it: by their names, all other JSON files of the dataset,
+        referrers: Where something is purged because nothing refers to it: all other JSON files of the dataset, by name,
             in the state in which they were read.
     """
 
@@ -53,7 +53,7 @@ class Change:
         self.replaced: dict[Entry, Replaced] = {}
         self.removed = list(removed)
         self.needed: set[Entry] = set()
-        self.users: dict[str, Replaced] | None = None
+        self.referrers: dict[str, Replaced] | None = None
 
 
 class Pending(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from filestore.attachments import find_location, own_storage_path
+from filestore.attachments import find_location, has_digest_of_name, own_storage_path
 from filestore.codec import JSONObject, JSONValue, dumps
 from filestore.datapoint import Datapoint, JsonDatapoint
 from filestore.datapoint_file import FileContext, canonical_schema, read_datapoint, render_datapoint, schema_digest
@@ -135,8 +135,6 @@ def copy_attachments(
         find: Returns the bytes of an attached file by the directory name of its dataset and its name; None where there
             is none, and its block stays as it is.
     """
-    import hashlib
-
     files: dict[str, bytes] = {}
 
     def moved(block: JSONObject) -> JSONObject:
@@ -144,7 +142,7 @@ def copy_attachments(
         if location is None or location[0] == directory:
             return block
         data = find(*location)
-        if data is None or not location[1].startswith(hashlib.sha256(data).hexdigest()):
+        if data is None or not has_digest_of_name(data, location[1]):
             return block
         files[location[1]] = data
         return {**block, "storage_path": own_storage_path(directory, f"files/{location[1]}")}

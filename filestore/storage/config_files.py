@@ -66,25 +66,27 @@ class ConfigFiles:
         return set(self._known.files.signatures) if self._known is not None else set()
 
     def _find_patiently(self) -> list[str]:
-        """Find the TOML files; one that an editor or git has just taken away may come back."""
+        """Find the TOML files, and give one the time to come back that an editor or git has just taken away."""
         patience = Patience()
         while True:
             since = time.time_ns()
-            documents: list[str] = []
-            mistake = None
             try:
                 documents = self._find_documents()
-            except ConfigError as error:
-                mistake = error
-            known = self._known.documents if self._known is not None else [self._pattern or ""] if mistake else []
-            is_gone = any(self._is_just_gone(path, since) for path in known if path not in documents)
-            if is_gone and not patience.is_over():
-                continue
-            if mistake is not None:
-                raise mistake
-            return documents
+            except ConfigError:
+                if not self._is_any_just_gone([], since) or patience.is_over():
+                    raise
+            else:
+                if not self._is_any_just_gone(documents, since) or patience.is_over():
+                    return documents
 
-    def _is_just_gone(self, path: str, since_ns: int) -> bool:
+    def _is_any_just_gone(self, documents: list[str], since_ns: int) -> bool:
+        """Tell whether a TOML file is missing that was known, or named, in a directory that has just changed."""
+        expected = [] if documents or self._pattern is None else [self._pattern]
+        if self._known is not None:
+            expected = self._known.documents
+        return any(self._is_in_changed_directory(path, since_ns) for path in expected if path not in documents)
+
+    def _is_in_changed_directory(self, path: str, since_ns: int) -> bool:
         try:
             status = os.stat(os.path.dirname(os.path.join(self._base, path)))
         except (OSError, ValueError):

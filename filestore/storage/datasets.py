@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 
-from filestore.attachments import ATTACHMENT_NAME
+from filestore.attachments import ATTACHMENT_NAME, has_digest_of_name
 from filestore.errors import DatasetNameError, FileContentError, NotFoundError, ReservedDatasetNameError, StorageError
 from filestore.ids import parse_directory_name
 from filestore.storage.dataset import Dataset, Shared
@@ -117,13 +117,11 @@ class Datasets:
             NotFoundError: There is no such file.
             FileContentError: Its content is not the one that its name is made of.
         """
-        import hashlib
-
         kind, _, name = path.partition("/")
         found = self.find_attachment(directory, name) if kind == "files" else None
         if found is None:
             raise NotFoundError(f"No attached file {path} in {directory}")
-        if hashlib.sha256(found).hexdigest() != name.partition(".")[0]:
+        if not has_digest_of_name(found, name):
             reason = "this file was altered: its content no longer has the digest in its name (restore it from git)"
             raise FileContentError(f"{directory}/{path}", 1, 1, reason)
         return found

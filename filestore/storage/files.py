@@ -217,6 +217,20 @@ class Disk:
         if self.durable:
             self._sync(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
 
+    def sync_all(self, directories: Sequence[str], files: Sequence[str]) -> None:
+        """Make files that are there already, and their names, durable, once for all where there are many.
+
+        Args:
+            directories: Those whose names are to be made durable, the files' own among them; on one file system.
+            files: Their paths.
+        """
+        if self.durable and sys.platform == "linux" and len(files) >= _SYNCFS_FROM:
+            self._sync(directories[0], os.O_RDONLY | os.O_DIRECTORY, everything=True)
+            return
+        for path in files:
+            self.sync_file(path)
+        self.sync_directories(directories)
+
     def overwrite(self, path: str, data: bytes) -> None:
         """Write a few bytes at the start of a file in one call, making it where it is missing; never durable."""
         with _Opened(path, os.O_WRONLY | os.O_CREAT | _NOFOLLOW | _BINARY | _NONBLOCK, 0o666) as descriptor:

@@ -19,7 +19,7 @@ from filestore.storage.change import Change, Pending, Replaced
 from filestore.storage.files import MOST_BYTES, Disk, Signature, signature
 from filestore.storage.layout import DatasetLayout, Entry
 from filestore.storage.names import list_json_names
-from filestore.storage.placing import OWN_WORK, Placing
+from filestore.storage.placing import OWN_WORK, Placing, is_as_read
 from filestore.storage.repository import read_head
 from filestore.storage.sequence import Sequence, SequenceFile
 
@@ -177,11 +177,16 @@ class Journal:
             raise self._committed(error) from error
 
     def _check_unchanged(self, change: Change) -> None:
+        """Look, as the last thing before a commit, whether all is still there that the change was computed from.
+
+        Raises:
+            ChangedMeanwhileError: Something is not, or is another.
+            OSError: The file system refused, or a directory is in the place of a file to remove.
+        """
         for entry, replaced in change.replaced.items():
-            if not self.placing.is_as_read(self.layout.final(entry), replaced):
+            if not is_as_read(self.disk, self.layout.final(entry), replaced):
                 raise ChangedMeanwhileError(entry.name)
-        for entry in change.needed:
-            self._rely_on(entry)
+        self._rely_on(change.needed)
         for entry in change.puts:
             is_new = entry.kind in OWN_WORK and entry not in change.replaced
             if is_new and not self.disk.is_free(self.layout.final(entry)):
@@ -193,27 +198,30 @@ class Journal:
                 raise ChangedMeanwhileError(entry.name)
             if status is not None and stat.S_ISDIR(status.st_mode):  # once committed, it would stop every later write
                 raise IsADirectoryError(errno.EISDIR, "it is a directory", final)
-        if change.users is not None:
-            self._check_users(change.users, change.removed)
+        if change.referrers is not None:
+            self._check_referrers(change.referrers, change.removed)
 
-    def _rely_on(self, entry: Entry) -> None:
-        """Look whether a file is there that a change needs, and make it as durable as the change: git syncs nothing."""
-        final = self.layout.final(entry)
-        status = self.disk.status(final)
-        if status is None:
-            raise ChangedMeanwhileError(entry.name)
-        if self._relied_on.get(entry) != signature(status):
-            self.disk.sync_file(final)
-            self.disk.sync_directories([self.layout.parent(entry), self.layout.path])
+    def _rely_on(self, needed: Iterable[Entry]) -> None:
+        """Look whether the files are there that a change needs, and make them as durable as it: git syncs nothing."""
+        unsynced: dict[Entry, Signature] = {}
+        for entry in needed:
+            status = self.disk.status(self.layout.final(entry))
+            if status is None:
+                raise ChangedMeanwhileError(entry.name)
+            if self._relied_on.get(entry) != signature(status):
+                unsynced[entry] = signature(status)
+        if unsynced:
+            directories = [self.layout.path, *dict.fromkeys(map(self.layout.parent, unsynced))]
+            self.disk.sync_all(directories, list(map(self.layout.final, unsynced)))
             if len(self._relied_on) >= _MOST_RELIED_ON:
                 self._relied_on.clear()
-            self._relied_on[entry] = signature(status)
+            self._relied_on.update(unsynced)
 
-    def _check_users(self, users: Mapping[str, Replaced], removed: Iterable[Entry]) -> None:
-        """Look whether anything has come that may use what is purged."""
+    def _check_referrers(self, referrers: Mapping[str, Replaced], removed: Iterable[Entry]) -> None:
+        """Look whether any file has come, or is another, that may refer to what is purged."""
         names = list_json_names(self.disk, self.layout).difference(entry.name for entry in removed)
-        for name in names | users.keys():
-            if name not in users or not self.placing.is_as_read(f"{self.layout.path}/{name}", users[name]):
+        for name in names | referrers.keys():
+            if name not in referrers or not is_as_read(self.disk, f"{self.layout.path}/{name}", referrers[name]):
                 raise ChangedMeanwhileError(name)
 
     def settle(self, number: int, directories: list[str], *, is_pending: bool = False) -> None:

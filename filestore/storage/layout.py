@@ -10,9 +10,18 @@ from datetime import datetime
 from functools import cached_property
 
 from filestore.attachments import ATTACHMENT_NAME
+from filestore.codec import JSONValue, compact
 from filestore.ids import file_name, format_file_time, is_draft_name, parse_file_time, spell_dataset_name
 
-__all__ = ["EDITOR_SCHEMA", "DatasetLayout", "Entry", "Kind", "parse_tombstone_name", "tombstone_names"]
+__all__ = [
+    "EDITOR_SCHEMA",
+    "DatasetLayout",
+    "Entry",
+    "Kind",
+    "find_references",
+    "parse_tombstone_name",
+    "tombstone_names",
+]
 
 INTERNAL = ".filestore"
 """Locks, staging and caches: never committed, nothing in it trusted beyond ids and kinds."""
@@ -28,6 +37,10 @@ _NAMES = {
     "file": ATTACHMENT_NAME,
     "tombstone": _TOMBSTONE,
     "editor": re.compile(re.escape(EDITOR_SCHEMA)),
+}
+_REFERENCES = {
+    "schema": re.compile(r"schemas/([0-9a-f]{16,64}\.json)"),
+    "file": re.compile(rf"files/({ATTACHMENT_NAME.pattern})"),
 }
 Kind = str
 """What a file of a dataset is: `datapoint`, `schema`, `file`, `tombstone`, `draft` or `editor`."""
@@ -160,6 +173,12 @@ def tombstone_names(ids: Iterable[uuid.UUID], staled_at: datetime) -> list[str]:
     """Return the names of the tombstones of datapoints that were deleted together."""
     time = format_file_time(staled_at)
     return [f"{datapoint_id}@{time}" for datapoint_id in ids]
+
+
+def find_references(value: JSONValue) -> dict[Kind, list[str]]:
+    """Return the names of the files in `schemas/` and `files/` that a value speaks of, by kind."""
+    spelled = compact(value)  # the one spelling without escapes that could hide a name
+    return {kind: list(dict.fromkeys(pattern.findall(spelled))) for kind, pattern in _REFERENCES.items()}
 
 
 def parse_tombstone_name(name: str) -> tuple[uuid.UUID, datetime] | None:

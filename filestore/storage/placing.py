@@ -11,7 +11,7 @@ from filestore.storage.change import Pending, Replaced
 from filestore.storage.files import Disk, signature
 from filestore.storage.layout import DatasetLayout, Entry
 
-__all__ = ["OWN_WORK", "Placing", "find_digest"]
+__all__ = ["OWN_WORK", "Placing", "find_digest", "is_as_read"]
 
 OWN_WORK = ("datapoint", "draft")
 """The kinds of files that people write: whatever is in the place of one is never replaced unread."""
@@ -72,20 +72,13 @@ class Placing:
             raise OSError(f"{staged} is not a regular file")
         return status is not None
 
-    def is_as_read(self, path: str, read: Replaced) -> bool:
-        """Tell whether a file is still in the state it was read in."""
-        status = self.disk.status(path)
-        if status is None or signature(status) != read.signature:
-            return False
-        return not read.is_young or find_digest(self.disk, path) == read.digest
-
     def _is_to_give_way(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
         """Tell whether a file is still the one that the change was computed from; a later hand edit stays."""
         if replaced is None:
             return find_digest(self.disk, self.layout.final(entry)) == digest
         if entry not in replaced:
             return self.disk.is_free(self.layout.final(entry))
-        return self.is_as_read(self.layout.final(entry), replaced[entry])
+        return is_as_read(self.disk, self.layout.final(entry), replaced[entry])
 
     def is_to_go(self, entry: Entry, digest: str | None, replaced: Mapping[Entry, Replaced] | None) -> bool:
         """Tell whether a file is still there that a change takes away; a draft that was edited since stays."""
@@ -116,6 +109,14 @@ class Placing:
             number += 1
             path = f"{self.layout.path}/recovered-{entry.name.removesuffix('.json')}-{number}.json"
         return path
+
+
+def is_as_read(disk: Disk, path: str, read: Replaced) -> bool:
+    """Tell whether a file is still in the state it was read in."""
+    status = disk.status(path)
+    if status is None or signature(status) != read.signature:
+        return False
+    return not read.is_young or find_digest(disk, path) == read.digest
 
 
 def find_digest(disk: Disk, path: str) -> str | None:

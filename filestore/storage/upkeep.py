@@ -8,28 +8,21 @@ from __future__ import annotations
 import errno
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from filestore.attachments import ATTACHMENT_NAME
-from filestore.codec import compact, loads_file
+from filestore.codec import loads_file
 from filestore.errors import InvalidIdError, JSONTextError
 from filestore.ids import file_name, parse_uuid
 from filestore.storage.change import Change, Replaced
-from filestore.storage.files import signature
-from filestore.storage.layout import Entry
+from filestore.storage.layout import Entry, Kind, find_references
 from filestore.storage.view import DatasetView
 
-__all__ = ["Purge", "User", "find_live_successors", "plan_purge"]
+__all__ = ["Purge", "Referrer", "find_live_successors", "plan_purge"]
 
-Uses = dict[str, set[str]]
 _REPLACES = re.compile(rb'"replaces"\s*:')
-_USES = {
-    "schema": re.compile(rb"schemas/([0-9a-f]{16,64}\.json)"),
-    "file": re.compile(rb"files/(%s)" % ATTACHMENT_NAME.pattern.encode()),
-}
 
 
 def find_live_successors(view: DatasetView, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
@@ -63,16 +56,18 @@ class Purge:
     """Names in `files/` that no other file uses."""
 
 
-class User(NamedTuple):
-    """A JSON file that may use schemas and attached files."""
+class Referrer(NamedTuple):
+    """A JSON file that may refer to schemas and attached files."""
 
     read: Replaced
     """The state in which it was read."""
-    uses: Uses | None
-    """The names of what it uses; None where it is no JSON: half a file may be about to use anything."""
+    references: dict[Kind, list[str]] | None
+    """The names it refers to, by kind; None where it is no JSON: half a file may be about to refer to anything."""
 
 
-def plan_purge(view: DatasetView, is_old: Callable[[datetime], bool], known: dict[str, User]) -> tuple[Change, Purge]:
+def plan_purge(
+    view: DatasetView, is_old: Callable[[datetime], bool], known: dict[str, Referrer]
+) -> tuple[Change, Purge]:
     """Compute which files of a dataset nothing needs any more.
 
     Args:
@@ -83,50 +78,43 @@ def plan_purge(view: DatasetView, is_old: Callable[[datetime], bool], known: dic
     tombstones = view.tombstones()
     doomed = [one for one in view.ids() if one in tombstones and is_old(tombstones[one])]
     names = view.json_names(is_patient=True).difference(map(file_name, doomed))
-    users = {name: _look_at_user(view, name, known.get(name)) for name in names}
+    referrers = {name: _look_at_referrer(view, name, known.get(name)) for name in names}
     known.clear()
-    known.update(users)
-    unused = {kind: _find_unused(view, kind, users.values()) for kind in _USES}
+    known.update(referrers)
+    unused = {kind: _find_unused(view, kind, referrers.values()) for kind in ("schema", "file")}
     removed = [Entry("datapoint", file_name(one)) for one in doomed]
     removed += [entry for one in doomed for entry in _find_tombstones(view, one)]
     removed += [Entry(kind, name) for kind, names in unused.items() for name in names]
     change = Change(removed=removed)
     if any(unused.values()):
-        change.users = {name: user.read for name, user in users.items()}
+        change.referrers = {name: referrer.read for name, referrer in referrers.items()}
     return change, Purge(doomed, unused["schema"], unused["file"])
 
 
 def _find_tombstones(view: DatasetView, datapoint_id: uuid.UUID) -> list[Entry]:
     entries = view.tombstone_entries(datapoint_id)
-    if not entries:
+    if not entries and not view.is_overlaid:
         raise FileNotFoundError(errno.ENOENT, "somebody has just taken its deletion back", str(datapoint_id))
     return entries
 
 
-def _look_at_user(view: DatasetView, name: str, known: User | None) -> User:
-    if known is not None and not known.read.is_young:
-        status = view.json_status(name)
-        if status is not None and signature(status) == known.read.signature:
-            return known
+def _look_at_referrer(view: DatasetView, name: str, known: Referrer | None) -> Referrer:
+    if known is not None and view.is_json_as_read(name, known.read):
+        return known
     data, status = view.read_json(name)
-    return User(Replaced.of(data, status, view.since_ns), _find_uses(data))
-
-
-def _find_uses(data: bytes) -> Uses | None:
     try:
-        # The one spelling without escapes that could hide a name.
-        spelled = compact(loads_file(data)).encode()
+        references = find_references(loads_file(data))
     except JSONTextError:
-        return None
-    return {kind: {name.decode() for name in pattern.findall(spelled)} for kind, pattern in _USES.items()}
+        references = None
+    return Referrer(Replaced.of(data, status, view.since_ns), references)
 
 
-def _find_unused(view: DatasetView, kind: str, users: Collection[User]) -> list[str]:
+def _find_unused(view: DatasetView, kind: Kind, referrers: Iterable[Referrer]) -> list[str]:
     unused = set(view.names_of(kind))
-    for user in users:
-        if user.uses is None:
+    for referrer in referrers:
+        if referrer.references is None:
             return []
-        unused -= user.uses[kind]
+        unused.difference_update(referrer.references[kind])
     return sorted(unused)
 
 

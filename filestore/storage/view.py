@@ -18,13 +18,13 @@ from filestore.codec import JSONValue, pack, unpack
 from filestore.datapoint_file import read_schema
 from filestore.errors import FileContentError, ShapeError, StorageError
 from filestore.ids import file_name, parse_file_name
-from filestore.storage.change import Pending
+from filestore.storage.change import Pending, Replaced
 from filestore.storage.files import Disk, is_young, signature
 from filestore.storage.index import DatasetIndex
 from filestore.storage.layout import DatasetLayout, Entry, parse_tombstone_name
 from filestore.storage.names import list_json_names
 from filestore.storage.patience import Patience, is_recent
-from filestore.storage.placing import find_digest
+from filestore.storage.placing import find_digest, is_as_read
 
 __all__ = ["DatasetView"]
 
@@ -306,9 +306,9 @@ class DatasetView:
         names = self.index.names.json_names(self._own_mtime_ns)
         return names.union(map(file_name, self.ids())) if self._pending is None else names
 
-    def json_status(self, name: str) -> os.stat_result | None:
-        """Return the status of a JSON file in the dataset's directory."""
-        return self._disk.status(f"{self.layout.path}/{name}")
+    def is_json_as_read(self, name: str, read: Replaced) -> bool:
+        """Tell whether a JSON file in the dataset's directory is still in the state it was read in."""
+        return is_as_read(self._disk, f"{self.layout.path}/{name}", read)
 
     def read_json(self, name: str) -> tuple[bytes, os.stat_result]:
         """Return the bytes of a JSON file in the dataset's directory, and its status.

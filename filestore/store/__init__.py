@@ -188,7 +188,7 @@ class FileStore(LegacyOperations, V1Operations):
             older_than: Only datapoints that were deleted at least so long ago.
             dry_run: Remove nothing; only say what would go.
         """
-        from filestore.storage.upkeep import Purge, User, plan_purge
+        from filestore.storage.upkeep import Purge, Referrer, plan_purge
 
         dataset = self._datasets.get(dataset_name)
         try:
@@ -196,7 +196,7 @@ class FileStore(LegacyOperations, V1Operations):
         except OverflowError:  # nothing is that old
             deadline = datetime.min.replace(tzinfo=UTC)
 
-        known: dict[str, User] = {}
+        known: dict[str, Referrer] = {}
 
         def plan(view: DatasetView) -> tuple[Change, Purge]:
             return plan_purge(view, lambda staled_at: staled_at <= deadline, known)

@@ -288,3 +288,9 @@ def test_read_only_file_system_serves_whole_batches(insertion: Scene, tmp_path: 
     answer = mounted_read_only(root, [sys.executable, "-c", READER, str(root), DATASET])
     assert (answer.stdout, answer.stderr) == (f"{len(insertion.after.live)}\n", "")
     assert (internals(root), tree(root)) == before
+
+
+def test_a_purge_that_may_not_write_says_what_it_would_remove_after_a_deletion_that_was_cut_off(tmp_path: Path) -> None:
+    root = make_scene("delete-many", tmp_path).interrupted(tmp_path)
+    planned = open_read_only(root).purge_dataset(dataset_name=DATASET, dry_run=True)
+    assert sorted(planned.datapoints) == existing(root)
