@@ -3,70 +3,34 @@
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
 from pathlib import Path
 from subprocess import run
-from typing import Any
 
 import pytest
 
 from filestore import FileStore
-from filestore.datapoint import ChatDatapoint, Datapoint
-from filestore.errors import DatasetNameError, FileContentError, LockTimeoutError
-from filestore.storage.files import YOUNG_NS, Disk, signature
+from filestore.datapoint import Datapoint
+from filestore.errors import DatasetNameError, LockTimeoutError
+from filestore.storage.files import Disk
 from filestore.storage.locks import WriterLock, writer_lock
+from tests.proofs.cases import BATCH, DATASET, batch, chat, everything, extraction, insert, text_of
 from tests.proofs.effort import choose, count
 from tests.proofs.processes import ANSWER_SECONDS, Mailbox, receive, running, until
 
 ROUNDS = choose(10, 100)
 SWITCHES = choose(40, 500)
 CREATIONS = choose(8, 300)
-DATASET = "cases"
-EVERYTHING = 10**9
-BATCH = 20
-ATTEMPTS = 20
-GAP_NS = 60_000_000
-"""For so long a new process waits for a name that is gone."""
-
-
-def chat(text: str, function_name: str = "draft_email") -> dict[str, Any]:
-    return {
-        "type": "chat",
-        "function_name": function_name,
-        "input": {"messages": [{"role": "user", "content": text}]},
-        "output": text,
-    }
-
-
-def batch(text: str) -> list[dict[str, Any]]:
-    return [chat(f"{text} {number}") for number in range(BATCH)]
-
-
-def everything(store: FileStore) -> list[Datapoint]:
-    return store.list_datapoints(dataset_name=DATASET, limit=EVERYTHING)
-
-
-def insert(store: FileStore, items: list[dict[str, Any]]) -> list[uuid.UUID]:
-    return store.bulk_insert_datapoints(dataset_name=DATASET, datapoints=items)
-
-
-def text_of(datapoint: Datapoint) -> str:
-    assert isinstance(datapoint, ChatDatapoint)
-    assert datapoint.output is not None
-    return str(datapoint.output[0]["text"])
 
 
 # --- other processes
@@ -243,15 +207,6 @@ def test_thread_that_is_broken_off_leaves_the_queue_in_order(tmp_path: Path) -> 
         pass
 
 
-def is_broken_off(lock: WriterLock, thread: int) -> bool:
-    """Interrupt a thread that waits for a lock; tell whether it does no more."""
-    signal.pthread_kill(thread, signal.SIGINT)
-    deadline = time.monotonic() + 2.0
-    while not is_queue(lock, 0) and time.monotonic() < deadline:
-        threading.Event().wait(0.001)
-    return is_queue(lock, 0)
-
-
 def is_queue(lock: WriterLock, length: int) -> bool:
     return len(lock._waiting) == length
 
@@ -298,391 +253,6 @@ def test_child_forked_while_a_thread_holds_the_lock_neither_has_it_nor_frees_it(
     command = [sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path), DATASET]
     answer = run(command, capture_output=True, text=True, check=False)
     assert (answer.stdout, answer.stderr) == ("[7, 7] 0\n", "")
-
-
-# --- what comes at the last moment
-
-
-@dataclass(frozen=True)
-class LastMomentDisk(Disk):
-    """The door to the disk, beside somebody who acts at the last moment before something is staged, or read."""
-
-    act: Callable[[], object] = lambda: None
-    moment: str = "stage"
-    acted: list[str] = field(default_factory=list)
-
-    def make_directory(self, path: str) -> bool:
-        self.look("stage", path)
-        return super().make_directory(path)
-
-    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
-        self.look("stage", path)
-        super().write_new(path, data, mode, sync=sync)
-
-    def read(self, path: str) -> tuple[bytes, os.stat_result]:
-        self.look("read", path)
-        return super().read(path)
-
-    def look(self, moment: str, path: str) -> None:
-        if moment == self.moment and not self.acted and ("/stage-" in path or path.endswith(".json")):
-            self.acted.append(path)
-            self.act()
-
-
-def take_back(path: Path, user: bytes) -> None:
-    [tombstone] = path.parent.glob("tombstones/*/*")
-    tombstone.unlink()
-
-
-ACTS: dict[str, Callable[[Path, bytes], object]] = {
-    "a deletion is taken back": take_back,
-    "a datapoint comes": lambda path, user: path.with_name(
-        f"{uuid.UUID(int=uuid.UUID(path.stem).int + 1)}.json"
-    ).write_bytes(user),
-    "a draft comes": lambda path, user: path.with_name("draft.json").write_bytes(user),
-    "a file is edited": lambda path, user: path.with_name("other.json").write_bytes(user),
-}
-"""What somebody does, given the file of a deleted datapoint and bytes that use the same schema."""
-
-
-@pytest.mark.parametrize("moment", ["read", "stage"])
-@pytest.mark.parametrize("act", ACTS)
-def test_a_purge_takes_nothing_that_was_needed_at_the_last_moment(tmp_path: Path, act: str, moment: str) -> None:
-    store = FileStore(tmp_path)
-    [doomed] = insert(store, [extraction("object")])
-    insert(store, batch("text"))
-    dataset = tmp_path / DATASET
-    (dataset / "other.json").write_text("{}")
-    store.delete_datapoint(dataset_name=DATASET, datapoint_id=doomed)
-    path = dataset / f"{doomed}.json"
-    user = path.read_bytes()
-    beside = FileStore(tmp_path)
-    disk = beside._datasets._disk = LastMomentDisk(act=lambda: ACTS[act](path, user), moment=moment)
-    purge = beside.purge_dataset(dataset_name=DATASET)
-    assert disk.acted
-    assert purge.schemas == []
-    assert len(list((dataset / "schemas").iterdir())) == 1
-    assert path.exists() == (purge.datapoints == []) == (act == "a deletion is taken back")
-    assert len(everything(store)) == BATCH + (act in ("a deletion is taken back", "a datapoint comes"))
-
-
-@pytest.mark.parametrize("kind", ["schemas", "files"])
-def test_an_insert_writes_what_git_takes_away_at_the_last_moment(tmp_path: Path, kind: str) -> None:
-    block = {"type": "file", "mime_type": "text/plain", "data": "AAAA"}
-    with_file = {**chat("text"), "type": "chat", "input": {"messages": [{"role": "user", "content": [block]}]}}
-    items = [extraction("object") if kind == "schemas" else with_file] * 2
-    store = FileStore(tmp_path)
-    insert(store, items)
-    [needed] = (tmp_path / DATASET / kind).iterdir()
-    beside = FileStore(tmp_path)
-    disk = beside._datasets._disk = LastMomentDisk(act=needed.unlink)
-    insert(beside, items)
-    assert disk.acted
-    assert needed.exists()
-    assert len(everything(FileStore(tmp_path))) == 4
-
-
-# --- hand edits
-
-
-@pytest.fixture
-def edited(tmp_path: Path) -> tuple[FileStore, uuid.UUID, Path]:
-    """A store that has read everything, and one of its datapoints with its file."""
-    store = FileStore(tmp_path)
-    ids = insert(store, batch("text"))
-    assert len(everything(store)) == BATCH
-    return store, ids[3], tmp_path / DATASET / f"{ids[3]}.json"
-
-
-def test_edit_in_place_of_same_size_and_mtime_is_seen_by_the_next_read(
-    edited: tuple[FileStore, uuid.UUID, Path],
-) -> None:
-    store, target, path = edited
-    status = path.stat()
-    for number in range(20):
-        with path.open("r+b") as file:
-            data = file.read()
-            file.seek(data.rindex(b'"text ') + 1)
-            file.write(b"t%03d" % number)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-        assert path.stat().st_size == status.st_size
-        assert text_of(store.get_datapoint(dataset_name=DATASET, datapoint_id=target)) == f"t{number:03} 3"
-        assert f"t{number:03} 3" in map(text_of, everything(store))
-        path.write_bytes(data)
-
-
-def come_to_rest(path: Path) -> None:
-    """Wait until nothing about a file or a directory is so young that a store would not remember it."""
-    assert until(lambda: time.time_ns() - path.stat().st_ctime_ns > 2 * YOUNG_NS)
-
-
-def test_file_added_and_removed_by_hand_is_seen_by_the_next_read_although_times_are_restored(
-    edited: tuple[FileStore, uuid.UUID, Path],
-) -> None:
-    store, target, path = edited
-    status = path.parent.stat()
-    twin = path.with_name(f"{uuid.UUID(int=target.int + 1)}.json")
-    for _ in range(3):
-        come_to_rest(path.parent)
-        assert len(everything(store)) == BATCH
-        twin.write_bytes(path.read_bytes())
-        os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
-        assert len(everything(store)) == BATCH + 1
-        twin.unlink()
-        os.utime(path.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
-        assert len(everything(store)) == BATCH
-
-
-def test_schema_edited_in_place_with_size_and_mtime_kept_fails_the_next_read(tmp_path: Path) -> None:
-    store = FileStore(tmp_path)
-    insert(store, [extraction("object")])
-    [path] = (tmp_path / DATASET / "schemas").iterdir()
-    come_to_rest(path)
-    assert len(everything(store)) == 1
-    status, data = path.stat(), path.read_bytes()
-    path.write_bytes(data.replace(b"object", b"string"))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    with pytest.raises(FileContentError, match="altered"):
-        everything(store)
-    path.write_bytes(data)
-    assert len(everything(store)) == 1
-
-
-@dataclass(frozen=True)
-class GapDisk(Disk):
-    """The door to the disk, beside somebody who replaces a file by removing it and, some looks later, making it."""
-
-    path: Path = Path()
-    data: bytes = b""
-    is_long: bool = False
-    """Whether it takes so long that listing and reading alone are given up."""
-    looks: list[str] = field(default_factory=list)
-    removed_at: list[int] = field(default_factory=list)
-
-    def take_away(self) -> None:
-        self.removed_at.append(time.time_ns())
-        self.path.unlink()
-
-    def is_found(self, read: Callable[[], list[Datapoint]]) -> bool | None:
-        """Tell whether a read finds the file; None if it was so slow that it need not have waited for the file."""
-        found = self.path.stem in [str(datapoint.id) for datapoint in read()]
-        if not found and time.time_ns() - self.removed_at[-1] > GAP_NS:
-            self.path.write_bytes(self.data)
-            return None
-        return found
-
-    def look(self, path: str, *, is_late: bool = False) -> None:
-        if is_late == self.is_long:
-            self.looks.append(path)
-            if len(self.looks) == 2:
-                self.path.write_bytes(self.data)
-
-    def status(self, path: str) -> os.stat_result | None:
-        found = super().status(path)
-        if path == str(self.path) and found is None:
-            self.look(path, is_late=True)
-        return found
-
-    def names(self, path: str) -> list[str]:
-        found = super().names(path)
-        if path == str(self.path.parent):
-            self.look(path)
-        return found
-
-    def read(self, path: str) -> tuple[bytes, os.stat_result]:
-        try:
-            return super().read(path)
-        except FileNotFoundError:
-            if path == str(self.path):
-                self.look(path)
-            raise
-
-
-def get_one(store: FileStore, target: uuid.UUID) -> list[Datapoint]:
-    return [store.get_datapoint(dataset_name=DATASET, datapoint_id=target)]
-
-
-def is_waited_for(attempt: Callable[[], bool | None]) -> bool:
-    """Tell the outcome of the first attempt that has one; on a busy machine it may not be the first of all."""
-    return next((found for found in (attempt() for _ in range(ATTEMPTS)) if found is not None), False)
-
-
-@pytest.mark.parametrize(
-    ("is_fresh", "is_long"), [(False, False), (False, True), (True, False)], ids=["lasting", "lasting-long", "fresh"]
-)
-@pytest.mark.parametrize("read", [lambda store, _: everything(store), get_one], ids=["list", "get"])
-def test_file_that_is_just_being_replaced_is_waited_for(
-    edited: tuple[FileStore, uuid.UUID, Path],
-    read: Callable[[FileStore, uuid.UUID], list[Datapoint]],
-    is_fresh: bool,
-    is_long: bool,
-) -> None:
-    store, target, path = edited
-
-    def attempt() -> bool | None:
-        reader = FileStore(store.root)
-        disk = reader._datasets._disk = GapDisk(path=path, data=path.read_bytes(), is_long=is_long)
-        come_to_rest(path.parent)
-        if not is_fresh:
-            assert len(everything(reader)) == BATCH
-        disk.looks.clear()
-        disk.take_away()
-        return disk.is_found(lambda: read(reader, target))
-
-    assert is_waited_for(attempt)
-
-
-@pytest.mark.parametrize("is_fresh", [False, True], ids=["lasting", "fresh"])
-def test_what_a_file_uses_that_is_just_being_replaced_is_not_purged(tmp_path: Path, is_fresh: bool) -> None:
-    [one] = insert(FileStore(tmp_path), [extraction("object")])
-    path = tmp_path / DATASET / f"{one}.json"
-    reader = FileStore(tmp_path)
-    disk = reader._datasets._disk = GapDisk(path=path, data=path.read_bytes(), is_long=not is_fresh)
-    assert is_fresh or len(everything(reader)) == 1
-    disk.looks.clear()
-    disk.take_away()
-    assert reader.purge_dataset(dataset_name=DATASET).schemas == []
-    assert len(everything(FileStore(tmp_path))) == 1
-
-
-@dataclass(frozen=True)
-class LostTurnDisk(GapDisk):
-    """The same, where the file is removed once the store has lost its turn for long before a look at the directory."""
-
-    number: int = 1
-    """Before which look."""
-    checks: list[str] = field(default_factory=list)
-
-    def check_directory(self, path: str) -> os.stat_result | None:
-        if path == str(self.path.parent):
-            self.checks.append(path)
-            if len(self.checks) == self.number:
-                goes_on_ns = time.time_ns() + GAP_NS + YOUNG_NS
-                assert until(lambda: time.time_ns() > goes_on_ns)
-                self.take_away()
-        return super().check_directory(path)
-
-
-@pytest.mark.parametrize("number", range(1, 7))
-def test_file_that_is_removed_while_the_store_loses_its_turn_is_waited_for(
-    edited: tuple[FileStore, uuid.UUID, Path], number: int
-) -> None:
-    store, _, path = edited
-
-    def attempt() -> bool | None:
-        reader = FileStore(store.root)
-        disk = reader._datasets._disk = LostTurnDisk(path=path, data=path.read_bytes(), number=number)
-        come_to_rest(path.parent)
-        while not disk.removed_at:
-            found = disk.is_found(lambda: everything(reader))
-        return found
-
-    assert is_waited_for(attempt)
-
-
-@dataclass(frozen=True)
-class EditorBesideDisk(Disk):
-    """The door to the disk, beside an editor who saves the file once, when the store has just read or staged it."""
-
-    moment: str = "read"
-    path: Path = Path()
-    saved: list[int] = field(default_factory=list)
-
-    def save(self, moment: str, path: str) -> None:
-        if moment == self.moment and not self.saved and Path(path).name.endswith(self.path.name):
-            self.saved.append(self.path.write_text(self.path.read_text().replace("text 3", "hand 3")))
-
-    def read(self, path: str) -> tuple[bytes, os.stat_result]:
-        found = super().read(path)
-        self.save("read", path)
-        return found
-
-    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
-        super().write_new(path, data, mode, sync=sync)
-        self.save("staged" if ".filestore" in path else "", f"{path}-{self.path.name}")
-
-
-Beside = tuple[FileStore, list[str]]
-
-
-@pytest.fixture
-def edited_beside(edited: tuple[FileStore, uuid.UUID, Path], request: pytest.FixtureRequest) -> Iterator[Beside]:
-    """A store beside which a person saves the edited file, and the ids to change: the file's, and some others."""
-    moment, number = request.param
-    store, target, path = edited
-    beside = FileStore(store.root)
-    disk = beside._datasets._disk = EditorBesideDisk(moment=moment, path=path)
-    others = [one.id for one in everything(store) if one.id != target][: number - 1]
-    yield beside, [str(one) for one in (target, *others)]
-    assert disk.saved
-
-
-SAVES = pytest.mark.parametrize("edited_beside", list(product(["read", "staged"], [1, 2])), indirect=True, ids=str)
-
-
-@SAVES
-def test_hand_edit_saved_during_an_update_is_kept_by_it(edited_beside: Beside) -> None:
-    store, ids = edited_beside
-    store.update_datapoints_metadata(dataset_name=DATASET, requests=[{"id": one, "name": "renamed"} for one in ids])
-    updated = FileStore(store.root).get_datapoint(dataset_name=DATASET, datapoint_id=ids[0])
-    assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
-
-
-@SAVES
-def test_hand_edit_saved_before_a_successor_takes_over_is_kept_by_it(edited_beside: Beside) -> None:
-    store, ids = edited_beside
-    requests = [{"type": "chat", "id": one, "tags": {"by": "patch"}} for one in ids]
-    successor, *_ = store.update_datapoints(dataset_name=DATASET, requests=requests)
-    updated = FileStore(store.root).get_datapoint(dataset_name=DATASET, datapoint_id=successor)
-    assert (updated.tags, text_of(updated)) == ({"by": "patch"}, "hand 3")
-
-
-@dataclass(frozen=True)
-class SameTimeDisk(Disk):
-    """The door to the disk, beside an editor who saves right after a read and leaves the file's times as they were.
-
-    As with a clock that ticks slowly; here by a memory mapping, whose page was written before. What is then staged
-    takes long, where told so.
-    """
-
-    path: Path = Path()
-    is_slow: bool = False
-    saved: list[bytes] = field(default_factory=list)
-
-    def read(self, path: str) -> tuple[bytes, os.stat_result]:
-        if self.saved or Path(path) != self.path:
-            return super().read(path)
-        with self.path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as page:
-            at = page.rfind(b"text 3")
-            while True:
-                page[at : at + 4] = b"text"
-                found = super().read(path)
-                page[at : at + 4] = b"hand"
-                if signature(self.path.stat()) == signature(found[1]):  # the kernel has not written the page meanwhile
-                    break
-        self.saved.append(found[0])
-        return found
-
-    def write_new(self, path: str, data: bytes, mode: int | None = None, *, sync: bool = False) -> None:
-        super().write_new(path, data, mode, sync=sync)
-        if self.is_slow and self.saved:
-            come_to_rest(self.path)
-
-
-@pytest.mark.parametrize("is_slow", [False, True], ids=["quick", "slow"])
-@pytest.mark.parametrize("number", [1, 2])
-def test_hand_edit_that_looks_like_what_was_read_is_kept_by_an_update(
-    edited: tuple[FileStore, uuid.UUID, Path], number: int, is_slow: bool
-) -> None:
-    store, target, path = edited
-    beside = FileStore(store.root)
-    disk = beside._datasets._disk = SameTimeDisk(path=path, is_slow=is_slow)
-    others = [one.id for one in everything(store) if one.id != target][: number - 1]
-    requests = [{"id": str(one), "name": "renamed"} for one in (target, *others)]
-    beside.update_datapoints_metadata(dataset_name=DATASET, requests=requests)
-    updated = store.get_datapoint(dataset_name=DATASET, datapoint_id=target)
-    assert (updated.name, text_of(updated)) == ("renamed", "hand 3")
-    assert disk.saved
 
 
 @dataclass(frozen=True)
@@ -791,15 +361,6 @@ def write_batches(root: Path, mailbox: Mailbox) -> None:
         ids = insert(store, batch(f"batch {number}"))
         assert store.delete_datapoints(dataset_name=DATASET, ids=ids) == BATCH
     mailbox.send("enough")
-
-
-def extraction(kind: str) -> dict[str, Any]:
-    return {
-        "type": "json",
-        "function_name": "extract_entities",
-        "input": {"messages": []},
-        "output_schema": {"type": kind},
-    }
 
 
 def rewrite(root: Path, ids: list[uuid.UUID], word: str) -> None:

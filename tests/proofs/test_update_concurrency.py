@@ -19,8 +19,8 @@ from filestore import FileStore
 from filestore.datapoint import Datapoint
 from filestore.errors import DatapointNotFoundError
 from filestore.gateway import serve
+from tests.proofs.cases import DATASET, chat, everything, insert
 from tests.proofs.processes import Mailbox, receive, running
-from tests.proofs.test_concurrency import DATASET, chat, everything, insert
 
 PROCESSES = 4
 ROUNDS = 12
